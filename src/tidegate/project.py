@@ -1,0 +1,285 @@
+"""`tidegate.toml` to frozen records; an omitted key has the default written here."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+
+from tidegate.errors import NotFoundError, UsageError, did_you_mean
+
+CONFIG = "tidegate.toml"
+
+Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Seconds(float):
+    """A duration written as `90s`, `10m`, `24h` or `7d`."""
+
+
+class Share(float):
+    """A share of traffic written as `5%`, or as a number from 0 to 1."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file; an unknown key is an error."""
+
+
+class Project(Section):
+    """Who this is: `name` is also the endpoint's and the model's name."""
+
+    name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    task: Literal["multiclass", "binary"] = "multiclass"
+
+
+class Data(Section):
+    """Where the pipeline leaves its tables (Parquet or CSV) and the names of their columns."""
+
+    evaluation: str = "experiments/metrics/evaluation.csv"
+    contract: str = "contract.odcs.yaml"
+    heldout: str = "data/processed/test.csv"
+    id: str = "id"
+    truth: str = "truth"
+    prediction: str = "prediction"
+    label: str = "label"
+
+
+class Model(Section):
+    """The artifact that ships, the rows that drift is measured against, names for class indices."""
+
+    path: str = "model/artifacts/model.onnx"
+    reference: str = "data/processed/train.csv"
+    labels: tuple[str, ...] = ()
+
+
+class Min(Section, tag_field="kind", tag="min"):
+    """The metric is proven to reach `value` (0/1 metrics: exact)."""
+
+    value: float
+    metric: Literal["accuracy"] = "accuracy"
+
+
+class NotWorse(Section, tag_field="kind", tag="not_worse"):
+    """The metric is proven to be at most `margin` below the live model's on the same rows."""
+
+    metric: Literal["accuracy"] = "accuracy"
+    margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
+
+
+class Better(Section, tag_field="kind", tag="better"):
+    """The metric is proven to be more than `by` above the live model's on the same rows."""
+
+    metric: Literal["accuracy"] = "accuracy"
+    by: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+
+
+class Slices(Section, tag_field="kind", tag="slices"):
+    """No slice of at least `min_rows` rows is proven worse than live by more than `margin`."""
+
+    by: tuple[str, ...]
+    metric: Literal["accuracy"] = "accuracy"
+    margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+    min_rows: Positive = 100
+
+
+class Churn(Section, tag_field="kind", tag="churn"):
+    """At most `max` of the predictions differ from the live model's."""
+
+    max: Probability
+
+
+Rule = Min | NotWorse | Better | Slices | Churn
+
+
+class Gate(Section):
+    """Who may ship: `error` bounds false passes over `submissions` candidates on one test set."""
+
+    submissions: Positive = 32
+    error: Probability = 0.05
+    power: Probability = 0.9
+    rule: tuple[Rule, ...] = (NotWorse(),)
+
+
+class Serve(Section):
+    """The gateway. `assign_by` keeps a unit on one arm: `header:NAME`, or `request`."""
+
+    address: str = "127.0.0.1:8080"
+    workers: Positive = 1
+    assign_by: Annotated[str, msgspec.Meta(pattern="^(request|header:[A-Za-z0-9-]+)$")] = "header:x-user"
+    max_body_bytes: Positive = 8_000_000
+    max_rows: Positive = 1024
+
+
+class Guard(Section):
+    """A metric judged during a rollout.
+
+    Harm is a canary rate above `harm_ratio` times stable's; safe is one proven below `safe_ratio`
+    times stable's, or below `ignore_below` at all.
+    """
+
+    metric: Literal["error_rate", "wrong_rate"]
+    harm_ratio: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    safe_ratio: Annotated[float, msgspec.Meta(gt=1)] = 1.5
+    ignore_below: Probability = 0.001
+
+
+class Rollout(Section):
+    """How traffic moves to a candidate and when the machine decides."""
+
+    steps: tuple[Share, ...] = (Share(0.01), Share(0.05), Share(0.25))
+    step_every: Seconds = Seconds(600)
+    window: Seconds = Seconds(10)
+    max_duration: Seconds = Seconds(86_400)
+    on_timeout: Literal["hold", "rollback", "promote"] = "hold"
+    harm_error: Probability = 0.05
+    safe_error: Probability = 0.05
+    guard: tuple[Guard, ...] = (Guard("error_rate"),)
+
+
+class Monitor(Section):
+    """Drift and quality of the live model.
+
+    A false drift alarm is expected at most once in `false_alarm_windows` windows, a false
+    quality alarm once in `false_alarm_labels` labels; `tolerance` is the loss nobody pages for.
+    """
+
+    window: Seconds = Seconds(86_400)
+    min_rows: Positive = 100
+    sensitivity: Literal["low", "normal", "high"] = "normal"
+    false_alarm_windows: Positive = 1000
+    false_alarm_labels: Positive = 100_000
+    tolerance: Probability = 0.01
+
+
+class Sign(Section):
+    """Whether a bundle without a trusted signature is refused."""
+
+    require: bool = True
+
+
+class Config(Section):
+    """All of `tidegate.toml`."""
+
+    project: Project
+    data: Data = Data()
+    model: Model = Model()
+    gate: Gate = Gate()
+    serve: Serve = Serve()
+    rollout: Rollout = Rollout()
+    monitor: Monitor = Monitor()
+    sign: Sign = Sign()
+
+
+def load_config(root: Path) -> Config:
+    """Read `tidegate.toml` in `root`.
+
+    Raises NotFoundError without the file and UsageError, naming line and key, for what is wrong in it.
+    """
+    path = root / CONFIG
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFoundError(CONFIG, f"no such file in {root}", hint="tidegate init") from None
+    return parse_config(text)
+
+
+def parse_config(text: str) -> Config:
+    """The records in the text of a `tidegate.toml`; errors as in load_config."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(CONFIG, _toml_complaint(error)) from None
+    try:
+        return msgspec.convert(raw, Config, dec_hook=_read_unit)
+    except msgspec.ValidationError as error:
+        raise _located(str(error), text) from None
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+
+
+def _read_unit(kind: type, value: Any) -> Any:
+    if kind is Seconds:
+        return _read_seconds(value)
+    return _read_share(value)
+
+
+def _read_seconds(value: Any) -> Seconds:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    if not match or float(match[1]) == 0:
+        raise ValueError(f"{value!r} is not a duration like `90s`, `10m`, `24h` or `7d`")
+    return Seconds(float(match[1]) * _UNITS[match[2]])
+
+
+def _read_share(value: Any) -> Share:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value) if isinstance(value, str) else None
+    share = float(match[1]) / 100 if match else value
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ValueError(f"{value!r} is not a share like `5%`, above 0 and at most 100%")
+    return Share(share)
+
+
+def _toml_complaint(error: tomllib.TOMLDecodeError) -> str:
+    match = re.search(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
+    return f"line {match[2]}, column {match[3]}: {_lower(match[1])}, expected TOML" if match else _lower(str(error))
+
+
+def _located(complaint: str, text: str) -> UsageError:
+    """msgspec's complaint in the house form: the key's path and line, then what was expected."""
+    message, _, path = complaint.partition(" - at `$")
+    keys = re.findall(r"[A-Za-z_]\w*", path)
+    unknown = re.match(r"Object contains unknown field `(.+)`", message)
+    if unknown:
+        name = unknown[1]
+        where = ".".join([*keys, name])
+        found = f"unknown key{did_you_mean(name, known_keys(keys))}"
+        return UsageError(_at_line(text, keys, name), f"{where}: {found}", hint=_show_hint(keys))
+    missing = re.match(r"Object missing required field `(.+)`", message)
+    if missing:
+        where = ".".join([*keys, missing[1]])
+        return UsageError(CONFIG, f"{where}: missing, this key is required", hint=f"add `{where}`")
+    last = keys[-1] if keys else ""
+    return UsageError(_at_line(text, keys[:-1], last), f"{'.'.join(keys)}: {_lower(message)}", hint=_show_hint(keys))
+
+
+def known_keys(path: list[str]) -> list[str]:
+    """The keys allowed in the table at `path`, for suggestions and `config show`."""
+    kinds: list[Any] = [Config]
+    for key in path:
+        kinds = [found for kind in kinds for found in _structs_below(kind, key)]
+    return sorted({name for kind in kinds for name in _fields(kind)})
+
+
+def _structs_below(kind: Any, key: str) -> list[Any]:
+    annotation = kind.__annotations__.get(key)
+    nested = [annotation, *get_args(annotation)]
+    nested += [deep for part in nested for deep in get_args(part)]
+    return [part for part in nested if isinstance(part, type) and issubclass(part, Section)]
+
+
+def _fields(kind: Any) -> list[str]:
+    tag = [kind.__struct_config__.tag_field] if kind.__struct_config__.tag_field else []
+    return [*kind.__struct_fields__, *tag]
+
+
+def _at_line(text: str, table: list[str], key: str) -> str:
+    """`tidegate.toml:LINE`, the first line after the table's header that sets `key`."""
+    inside = not table
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[+\s*([\w.\s]+?)\s*\]+", line):
+            inside = header[1] == ".".join(table)
+            if header[1] == ".".join([*table, key]):
+                return f"{CONFIG}:{number}"
+        elif inside and re.match(rf"\s*{re.escape(key)}\s*=", line):
+            return f"{CONFIG}:{number}"
+    return CONFIG
+
+
+def _show_hint(keys: list[str]) -> str:
+    return f"`tidegate config show {keys[0]}` lists the keys" if keys else "`tidegate config show` lists the keys"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

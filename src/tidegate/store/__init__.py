@@ -1,0 +1,1 @@
+"""What is kept: the ledger of events, the prediction log, the names of files on disk."""
