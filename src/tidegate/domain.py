@@ -62,11 +62,15 @@ class Finding(Record):
 
 
 class Decision(Record):
-    """The verdict on a candidate: `error` is the alpha this submission was tested at."""
+    """The verdict on a candidate: `error` is the alpha this submission was tested at.
+
+    `candidate` and `baseline` are digests of evaluation rows, `rules` is the digest of the gate's settings.
+    """
 
     candidate: str
     baseline: str | None
     test_set: str
+    rules: str
     commit: str
     findings: tuple[Finding, ...]
     verdict: Verdict
@@ -159,3 +163,12 @@ class Event(Record):
     body: dict[str, object]
     previous: str
     hash: str
+
+
+def agree(one: str | int | float, other: str | int | float) -> bool:
+    """Whether two answers are the same class: 3, 3.0 and "3" agree."""
+    return _as_text(one) == _as_text(other)
+
+
+def _as_text(answer: str | int | float) -> str:
+    return str(int(answer)) if isinstance(answer, float) and answer.is_integer() else str(answer)
