@@ -197,6 +197,12 @@ def parse_config(text: str) -> Config:
         raise _located(str(error), text) from None
 
 
+def settings(config: Config) -> dict[str, Any]:
+    """Every setting by table, in the notation of the file: reading it again gives the same records."""
+    found: dict[str, Any] = msgspec.to_builtins(config, enc_hook=_write_unit)
+    return found
+
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -219,6 +225,13 @@ def _read_share(value: Any) -> Share:
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise ValueError(f"{value!r} is not a share like `5%`, above 0 and at most 100%")
     return Share(share)
+
+
+def _write_unit(value: Any) -> str:
+    if isinstance(value, Share):
+        return f"{value * 100:.10g}%"
+    unit = next(name for name in ("d", "h", "m", "s", "ms") if value % _UNITS[name] == 0 or name == "ms")
+    return f"{value / _UNITS[unit]:.10g}{unit}"
 
 
 def _toml_complaint(error: tomllib.TOMLDecodeError) -> str:
