@@ -43,9 +43,7 @@ def command(folder: Path, example: str | None, *, as_json: bool) -> None:
 
 
 def _next_step(folder: Path, example: str | None) -> str:
-    into = "" if folder == Path() else f"cd {folder} && "
-    return (
-        f"{into}tidegate repro"
-        if example
-        else f"put your table into {folder / 'data/raw/data.csv'}, then {into}tidegate repro"
-    )
+    steps = [] if folder == Path() else [f"cd {folder}"]
+    if not example:
+        steps.append("cp TABLE data/raw/data.csv")
+    return " && ".join([*steps, "tidegate repro"])

@@ -139,5 +139,5 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(
-            str(folder), "not a folder, the layout needs one here", hint="move the file away"
+            str(folder), "is a file, the layout needs a folder here", hint="move it away"
         ) from None
