@@ -1,0 +1,1 @@
+"""May the candidate ship? Evaluation rows in, a verdict with a stated error rate out."""

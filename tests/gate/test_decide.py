@@ -1,0 +1,199 @@
+"""The verdict: findings combined, the budget of the test set, repeats for free, and the attack on it."""
+
+import random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tidegate.domain import Decision, Finding
+from tidegate.errors import UsageError
+from tidegate.gate.checks import Evidence
+from tidegate.gate.decide import Spent, combine, decide, next_level, rules_digest, spent_on
+from tidegate.gate.evaluate import Rows, match
+from tidegate.project import Better, Gate, Min, NotWorse, Slices
+
+GATE = Gate(rule=(NotWorse(margin=0.02),))
+
+
+def ask(gate, evidence, history=()):
+    return decide(gate, evidence, history, now=1.0, commit="c0ffee")
+
+
+def finding(verdict):
+    return Finding("x", verdict, 0.0, 0.0, 0.0, 1, None, "")
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "combined"),
+    [
+        (["pass"], "pass"),
+        (["pass", "pass"], "pass"),
+        (["pass", "underpowered"], "underpowered"),
+        (["underpowered", "block", "pass"], "block"),
+        (["block"], "block"),
+    ],
+)
+def test_one_block_blocks_and_everything_must_be_proven(verdicts, combined):
+    assert combine(finding(verdict) for verdict in verdicts) == combined
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [((60, 10, 898), "pass"), ((20, 25, 898), "underpowered"), ((10, 70, 898), "block")],
+)
+def test_the_verdict_comes_with_what_was_asked_and_when(evidence, counts, verdict):
+    found = ask(GATE, evidence(*counts))
+    assert (found.verdict, found.submission, found.at, found.commit) == (verdict, 1, 1.0, "c0ffee")
+    assert found.error == pytest.approx(7.8125e-4)
+    assert found.rules == rules_digest(GATE)
+    assert msgspec.convert(msgspec.to_builtins(found), Decision) == found
+
+
+def test_the_first_release_is_judged_by_floors_and_the_dummy(evidence):
+    gate = Gate(rule=(NotWorse(), Min(value=0.9), Slices(by=("group",))))
+    found = ask(gate, Evidence(evidence(0, 10, 400).candidate, None))
+    assert [f.check for f in found.findings] == ["min accuracy", "beats_dummy"]
+    assert (found.verdict, found.baseline) == ("pass", None)
+
+
+def test_a_gate_without_rules_is_refused(evidence):
+    with pytest.raises(UsageError, match=r"gate\.rule: empty"):
+        ask(Gate(rule=()), evidence(0, 0, 10))
+
+
+def test_the_same_question_gets_the_recorded_decision(evidence):
+    first = ask(GATE, evidence(20, 25, 898))
+    again = decide(GATE, evidence(20, 25, 898), [first], now=9.0, commit="other")
+    assert again is first
+
+
+@pytest.mark.parametrize(
+    ("gate", "counts", "submission"),
+    [
+        (GATE, (21, 25, 898), 2),
+        (Gate(rule=(Better(),)), (20, 25, 898), 2),
+        (GATE, (20, 25, 897), 1),
+    ],
+)
+def test_another_question_on_the_same_test_set_is_another_submission(evidence, gate, counts, submission):
+    first = ask(GATE, evidence(20, 25, 898))
+    assert ask(gate, evidence(*counts), [first]).submission == submission
+
+
+def test_submissions_are_counted_once_and_passes_make_proof_dearer(evidence):
+    history = []
+    for gained in (60, 61, 10, 62):
+        history.append(ask(GATE, evidence(gained, 10, 898), history))
+    assert [d.submission for d in history] == [1, 2, 3, 4]
+    assert [d.verdict for d in history] == ["pass", "pass", "underpowered", "pass"]
+    assert [d.error for d in history] == pytest.approx(
+        [7.8125e-4, 2.52016e-5, 1.26008e-6, 1.26008e-6], rel=1e-5
+    )
+    assert spent_on(history[0].test_set, [*history, *history]) == Spent(4, 3)
+
+
+def test_a_spent_budget_asks_for_fresh_labels(evidence):
+    gate = Gate(submissions=2, rule=(NotWorse(margin=0.02),))
+    history = []
+    for gained in range(3):
+        history.append(ask(gate, evidence(60 + gained, 0, 898), history))
+    last = history[-1]
+    assert (last.verdict, last.error, last.submission) == ("underpowered", 0.0, 3)
+    assert last.findings[0].because.endswith("fresh labels needed")
+    assert ask(gate, evidence(62, 0, 898), history) is last
+
+
+def test_the_last_submission_is_still_judged():
+    assert next_level(GATE, Spent(31, 0)) > 0
+    assert next_level(GATE, Spent(32, 0)) == 0
+
+
+def test_only_the_digest_of_the_same_settings_is_the_same():
+    assert rules_digest(GATE) == rules_digest(Gate(rule=(NotWorse(margin=0.02),)))
+    assert rules_digest(GATE) != rules_digest(Gate(rule=(NotWorse(margin=0.03),)))
+    assert rules_digest(GATE) != rules_digest(Gate(rule=(Better(by=0.02),)))
+
+
+right = st.lists(st.tuples(st.booleans(), st.booleans(), st.sampled_from("abc")), min_size=1, max_size=60)
+EVERYTHING = Gate(rule=(NotWorse(margin=0.05), Min(value=0.5), Slices(by=("group",), min_rows=5)))
+
+
+def evidence_from(rows) -> Evidence:
+    ids = tuple(map(str, range(len(rows))))
+    columns = {"group": tuple(group for _, _, group in rows)}
+    new, old = (tuple("y" if row[arm] else "n" for row in rows) for arm in (0, 1))
+    truth = ("y",) * len(rows)
+    return Evidence(Rows(ids, truth, new, columns), Rows(ids, truth, old, columns))
+
+
+def shuffled(rows: Rows, seed: random.Random) -> Rows:
+    order = seed.sample(range(len(rows.ids)), len(rows.ids))
+    columns = {name: tuple(cells[i] for i in order) for name, cells in rows.columns.items()}
+    return Rows(*(tuple(cells[i] for i in order) for cells in rows[:3]), columns)
+
+
+@settings(max_examples=25, deadline=None)
+@given(right, st.randoms(use_true_random=False))
+def test_the_order_of_rows_does_not_matter(rows, seed):
+    evidence = evidence_from(rows)
+    candidate = shuffled(evidence.candidate, seed)
+    other = Evidence(candidate, match(candidate, shuffled(evidence.baseline, seed)))
+    assert ask(EVERYTHING, other) == ask(EVERYTHING, evidence)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(right, min_size=1, max_size=3))
+def test_repeating_any_question_changes_nothing(questions):
+    history = []
+    for rows in questions:
+        history.append(ask(EVERYTHING, evidence_from(rows), history))
+    again = [ask(EVERYTHING, evidence_from(rows), history) for rows in questions]
+    assert again == history
+
+
+@settings(max_examples=25, deadline=None)
+@given(right, st.integers(12, 30))
+def test_a_slice_that_lost_every_row_blocks_whatever_else_is_good(rows, lost):
+    whole = [*rows, *[(False, True, "lost")] * lost]
+    assert ask(EVERYTHING, evidence_from(whole)).verdict == "block"
+
+
+def worse_by_the_margin(seed: random.Random, n: int) -> Evidence:
+    """A candidate that is truly 5 points worse: 12.5 % of rows lost, 7.5 % gained, at random."""
+    rows = [
+        seed.choices(((True, True), (False, True), (True, False)), (0.8, 0.125, 0.075))[0] for _ in range(n)
+    ]
+    return evidence_from([(new, old, "a") for new, old in rows])
+
+
+def test_worthless_submissions_do_not_get_through():
+    """20 attackers, 12 tries each on one test set; at 5 % a try about 9 of them would pass."""
+    gate = Gate(submissions=12, rule=(NotWorse(margin=0.05),))
+    seed, lucky = random.Random(20), 0
+    for _ in range(20):
+        history: list[Decision] = []
+        for _ in range(gate.submissions):
+            history.append(ask(gate, worse_by_the_margin(seed, 200), history))
+        assert history[-1].submission == gate.submissions
+        lucky += any(d.verdict == "pass" for d in history)
+    assert lucky <= 3
+
+
+@pytest.mark.parametrize("disagreement", [0.1, 0.3])
+def test_at_the_boundary_a_pass_is_as_rare_as_promised(evidence, disagreement):
+    """Every outcome on 40 rows, weighted by its probability when the truth is exactly the margin."""
+    from math import comb
+
+    margin, n = 0.1, 40
+    gate = Gate(submissions=1, error=0.1, rule=(NotWorse(margin=margin),))
+    gain, lose = (disagreement - margin) / 2, (disagreement + margin) / 2
+    size = 0.0
+    for gained in range(n + 1):
+        for lost in range(n + 1 - gained):
+            weight = comb(n, gained) * comb(n - gained, lost) * gain**gained * lose**lost
+            weight *= (1 - gain - lose) ** (n - gained - lost)
+            if weight > 1e-6 and ask(gate, evidence(gained, lost, n)).verdict == "pass":
+                size += weight
+    assert size <= 0.05
