@@ -11,7 +11,7 @@ import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -26,10 +26,10 @@ Row = TypeVar("Row", Prediction, Label)
 Cursor = Mapping[str, int]
 
 
-class Batch(NamedTuple):
+class Batch(NamedTuple, Generic[Row]):
     """Rows of one segment, where reading them stopped, and whether a frame there is damaged."""
 
-    rows: list[Prediction] | list[Label]
+    rows: list[Row]
     offset: int
     is_damaged: bool
 
@@ -92,7 +92,7 @@ class PredictionLog:
 
 
 def read_predictions(folder: Path, cursor: Cursor | None = None) -> tuple[list[Prediction], Cursor]:
-    """Predictions logged since `cursor` (from the beginning without one), in order of time, and the new cursor."""
+    """Predictions logged since `cursor` (from the start without one) by time, and the new cursor."""
     rows, moved = _read(folder, PREDICTIONS, Prediction, cursor or {})
     return rows, moved
 
@@ -108,19 +108,22 @@ def recent_predictions(folder: Path, n: int) -> list[Prediction]:
     newest: list[Prediction] = []
     for name in reversed(_segments(folder, PREDICTIONS)):
         batch = _read_segment(folder / name, Prediction, 0)
-        newest += batch.rows  # type: ignore[arg-type]  # read with the type Prediction
+        newest += batch.rows
         newest = sorted(newest, key=lambda row: row.at, reverse=True)[:n]
     return newest
 
 
 def damaged_segments(folder: Path) -> list[str]:
     """Segments with a frame whose checksum differs; rows before it are read, rows after it are not."""
-    streams = ((PREDICTIONS, Prediction), (LABELS, Label))
+    streams = (
+        (PREDICTIONS, lambda path: _read_segment(path, Prediction, 0).is_damaged),
+        (LABELS, lambda path: _read_segment(path, Label, 0).is_damaged),
+    )
     return [
         name
-        for stream, kind in streams
+        for stream, is_damaged in streams
         for name in _segments(folder, stream)
-        if _read_segment(folder / name, kind, 0).is_damaged
+        if is_damaged(folder / name)
     ]
 
 
@@ -131,13 +134,13 @@ def _read(folder: Path, stream: str, kind: type[Row], cursor: Cursor) -> tuple[l
         path = folder / name
         if path.stat().st_size > moved.get(name, 0):
             batch = _read_segment(path, kind, moved.get(name, 0))
-            rows += batch.rows  # type: ignore[arg-type]  # read with the type `kind`
+            rows += batch.rows
             moved[name] = batch.offset
     rows.sort(key=lambda row: row.at)
     return rows, moved
 
 
-def _read_segment(path: Path, kind: type[Row], offset: int) -> Batch:
+def _read_segment(path: Path, kind: type[Row], offset: int) -> Batch[Row]:
     with path.open("rb") as file:
         file.seek(offset)
         data = file.read()
@@ -145,10 +148,10 @@ def _read_segment(path: Path, kind: type[Row], offset: int) -> Batch:
     end = 0
     for payload, after in _frames(data):
         if payload is None:
-            return Batch(rows, offset + len(data), True)  # type: ignore[arg-type]
+            return Batch(rows, offset + len(data), True)
         rows += msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
         end = after
-    return Batch(rows, offset + end, False)  # type: ignore[arg-type]
+    return Batch(rows, offset + end, False)
 
 
 def _frames(data: bytes) -> Iterator[tuple[bytes | None, int]]:

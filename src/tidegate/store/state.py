@@ -7,7 +7,7 @@ import msgspec
 from tidegate.domain import Alert, Event, ModelVersion, Record, Release, Rollout
 
 
-class State(Record):
+class State(Record, frozen=True):
     """Everything the ledger says about now; `seq` is the last event folded in."""
 
     seq: int = 0
