@@ -115,16 +115,12 @@ def recent_predictions(folder: Path, n: int) -> list[Prediction]:
 
 def damaged_segments(folder: Path) -> list[str]:
     """Segments with a frame whose checksum differs; rows before it are read, rows after it are not."""
-    streams = (
-        (PREDICTIONS, lambda path: _read_segment(path, Prediction, 0).is_damaged),
-        (LABELS, lambda path: _read_segment(path, Label, 0).is_damaged),
-    )
-    return [
-        name
-        for stream, is_damaged in streams
-        for name in _segments(folder, stream)
-        if is_damaged(folder / name)
-    ]
+    found = [name for name in _segments(folder, PREDICTIONS) if _damaged(folder / name, Prediction)]
+    return found + [name for name in _segments(folder, LABELS) if _damaged(folder / name, Label)]
+
+
+def _damaged(path: Path, kind: type[Row]) -> bool:
+    return _read_segment(path, kind, 0).is_damaged
 
 
 def _read(folder: Path, stream: str, kind: type[Row], cursor: Cursor) -> tuple[list[Row], Cursor]:
