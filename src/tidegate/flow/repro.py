@@ -1,0 +1,64 @@
+"""`repro`: bring the pipeline up to date and record in the ledger what ran."""
+
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tidegate.pipeline.job import QUIET, Listener
+from tidegate.pipeline.reproduce import Outcome, forget_run, reproduce
+
+if TYPE_CHECKING:
+    from tidegate.domain import Run
+
+
+def repro(
+    root: Path, targets: Iterable[str] = (), *, force: bool = False, listener: Listener = QUIET
+) -> Outcome:
+    """Run what is stale, then append `run.finished` if a stage ran; errors as in `reproduce`.
+
+    A run that was killed after a stage had finished is recorded by the next one, under its own id.
+    """
+    outcome = reproduce(root, targets, force=force, listener=listener)
+    if outcome.ran:
+        _append(root, outcome)
+    if outcome.id:
+        forget_run(root)
+    return outcome
+
+
+def _append(root: Path, outcome: Outcome) -> None:
+    import msgspec
+
+    from tidegate.store.layout import Layout
+    from tidegate.store.ledger import open_ledger
+
+    with open_ledger(Layout(root).ledger) as ledger:
+        recorded = {event.subject for event in ledger.events(kinds=("run.finished",))}
+        if outcome.id not in recorded:
+            ledger.append("run.finished", outcome.id, msgspec.to_builtins(_run(root, outcome)))
+
+
+def _run(root: Path, outcome: Outcome) -> "Run":
+    from tidegate.domain import Run
+    from tidegate.store.git import head_commit
+
+    params: dict[str, Any] = {}
+    deps: dict[str, str] = {}
+    outs: dict[str, str] = {}
+    for entry in outcome.entries.values():
+        params |= {
+            f"{file}:{key}": value for file, keys in entry.params.items() for key, value in keys.items()
+        }
+        deps |= {path: hashed.md5 for path, hashed in entry.deps.items()}
+        outs |= {path: hashed.md5 for path, hashed in entry.outs.items()}
+    return Run(
+        id=outcome.id,
+        commit=head_commit(root),
+        stages=outcome.ran,
+        params=params,
+        deps=deps,
+        outs=outs,
+        started=outcome.started,
+        ended=time.time(),
+    )

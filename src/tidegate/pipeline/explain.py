@@ -1,0 +1,69 @@
+"""Reasons in words: what a person reads next to a stage."""
+
+from typing import Any
+
+from tidegate.pipeline.plan import ABSENT, Reason
+
+_WIDTH = 60
+
+
+def explain(reason: Reason) -> str:
+    """One reason as a clause, old value first: `params.yaml:train.trees 10 -> 40`."""
+    return _SENTENCES[reason.kind](reason)
+
+
+def as_dict(reason: Reason) -> dict[str, Any]:
+    """One reason for programs; keys that do not apply are left out."""
+    fields = {"kind": reason.kind, "subject": reason.subject, "change": reason.change}
+    values = {"was": reason.was, "now": reason.now}
+    known = {key: value for key, value in values.items() if value is not ABSENT}
+    return {key: value for key, value in fields.items() if value} | known | {"because": explain(reason)}
+
+
+def _explain_dep(reason: Reason) -> str:
+    if reason.change == "missing":
+        return f"dep {reason.subject} is missing"
+    if reason.change == "added":
+        return f"dep {reason.subject} is not in dvc.lock yet"
+    return f"dep {reason.subject} changed ({_short(reason.was)} -> {_short(reason.now)})"
+
+
+def _explain_out(reason: Reason) -> str:
+    words = {
+        "missing": "is missing",
+        "added": "is not in dvc.lock yet",
+        "not in cache": "is not in the cache",
+        "modified": "differs from dvc.lock",
+    }
+    return f"out {reason.subject} {words[reason.change]}"
+
+
+def _explain_param(reason: Reason) -> str:
+    if reason.change == "missing":
+        return f"param {reason.subject} is missing"
+    return f"{reason.subject} {_show(reason.was)} -> {_show(reason.now)}"
+
+
+def _show(value: Any) -> str:
+    text = "(none)" if value is ABSENT else "; ".join(value) if _is_lines(value) else str(value)
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
+
+
+def _is_lines(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(line, str) for line in value)
+
+
+def _short(value: Any) -> str:
+    return "?" if value is ABSENT else str(value)[:8]
+
+
+_SENTENCES = {
+    "new": lambda _: "never ran",
+    "always": lambda _: "runs every time",
+    "forced": lambda _: "forced",
+    "upstream": lambda reason: f"stage {reason.subject} runs first",
+    "cmd": lambda reason: f"command changed: {_show(reason.was)} -> {_show(reason.now)}",
+    "dep": _explain_dep,
+    "param": _explain_param,
+    "out": _explain_out,
+}

@@ -1,0 +1,240 @@
+"""The codec of dvc.lock: byte for byte what DVC writes, and every stage that did not run left as it was."""
+
+import re
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tidegate.data.hash import Hashed
+from tidegate.data.statcache import StatCache
+from tidegate.data.yaml import is_plain_text, read_document
+from tidegate.errors import NotFoundError, UsageError
+
+LOCK = "dvc.lock"
+_HEAD = "schema: '2.0'\nstages:\n"
+_WIDTH = 80
+_PLAIN = re.compile(r"[A-Za-z0-9_/.($+^;](?:[^:#\x00-\x1f\x7f-\uffff]*[^:#\x00-\x20\x7f-\uffff])?")
+
+
+class Entry(NamedTuple):
+    """What is recorded of a finished stage; deps and outs by path, params by file and key."""
+
+    cmd: str | list[str]
+    deps: Mapping[str, Hashed]
+    params: Mapping[str, Mapping[str, Any]]
+    outs: Mapping[str, Hashed]
+
+
+def read_lock(root: Path, memory: StatCache) -> dict[str, Entry]:
+    """The entries of `dvc.lock`; none without the file or in an empty one, as a killed DVC leaves behind.
+
+    Raises UsageError for what is not a lock of schema 2.0.
+    """
+    try:
+        document = read_document(root / LOCK, LOCK, memory)
+    except NotFoundError:
+        return {}
+    if document is None:
+        return {}
+    if not isinstance(document, dict) or document.get("schema") != "2.0":
+        raise UsageError(LOCK, "no schema '2.0', expected a lock written by DVC 2 or later")
+    stages = document.get("stages") or {}
+    return {name: _entry(name, plain) for name, plain in stages.items()}
+
+
+def write_entry(root: Path, name: str, entry: Entry) -> None:
+    """Put one stage's entry into `dvc.lock`, atomically; all other bytes of the file stay."""
+    from tidegate.store.files import write_atomic
+
+    path = root / LOCK
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    write_atomic(path, replace_entry(text, name, entry))
+
+
+def replace_entry(text: str, name: str, entry: Entry) -> str:
+    """The text of a lock with this stage's entry written in its place, or at the end."""
+    text = text or _HEAD
+    plain = as_plain(entry)
+    chunk = None if _has_alias(plain) else _render_nested(name, plain)
+    parts = _split(text)
+    if chunk is None or parts is None:
+        return _rewrite(text, name, plain)
+    head, stages = parts
+    stages[_key_line(name)] = chunk
+    return head + "".join(stages.values())
+
+
+def render_plain(plain: dict[str, Any]) -> str:
+    """An entry alone, the text of a run-cache file."""
+    quick = _emit_mapping(plain, 0)
+    return quick if quick is not None and not _has_alias(plain) else _dump(plain)
+
+
+def as_plain(entry: Entry) -> dict[str, Any]:
+    """The entry as DVC nests and orders it; what is empty is left out."""
+    files = sorted(entry.params, key=lambda name: (name != "params.yaml", name))
+    params = {file: {key: entry.params[file][key] for key in sorted(entry.params[file])} for file in files}
+    whole = {"cmd": entry.cmd, "deps": _paths(entry.deps), "params": params, "outs": _paths(entry.outs)}
+    return {key: value for key, value in whole.items() if value}
+
+
+def from_plain(plain: Mapping[str, Any]) -> Entry:
+    """The entry in DVC's nesting; KeyError or TypeError when it is something else."""
+    return Entry(
+        plain["cmd"],
+        {dep["path"]: _hashed(dep) for dep in plain.get("deps", ())},
+        {file: dict(values) for file, values in plain.get("params", {}).items()},
+        {out["path"]: _hashed(out) for out in plain.get("outs", ())},
+    )
+
+
+def _entry(name: str, plain: Any) -> Entry:
+    try:
+        return from_plain(plain)
+    except (KeyError, TypeError, AttributeError):
+        hint = f"git checkout {LOCK}"
+        raise UsageError(LOCK, f"stage `{name}` is not an entry DVC writes", hint=hint) from None
+
+
+def _hashed(plain: Mapping[str, Any]) -> Hashed:
+    """A path without `hash: md5` carries DVC 2's hash of another kind, which equals no md5."""
+    md5 = plain.get("md5", "") if plain.get("hash") == "md5" else ""
+    return Hashed(md5, plain.get("size", 0), plain.get("nfiles"), plain.get("isexec", False))
+
+
+def _paths(paths: Mapping[str, Hashed]) -> list[dict[str, Any]]:
+    return [{"path": path, **_hash_fields(paths[path])} for path in sorted(paths)]
+
+
+def _hash_fields(hashed: Hashed) -> dict[str, Any]:
+    fields: dict[str, Any] = {"hash": "md5", "md5": hashed.md5, "size": hashed.size}
+    if hashed.nfiles is not None:
+        fields["nfiles"] = hashed.nfiles
+    if hashed.isexec:
+        fields["isexec"] = True
+    return fields
+
+
+def _split(text: str) -> tuple[str, dict[str, str]] | None:
+    """The lock cut into head and stages by their first line; None when it is not laid out as DVC does."""
+    head, mark, body = text.partition("stages:\n")
+    if not mark or (head and not head.endswith("\n")) or not body.endswith("\n"):
+        return (text, {}) if text == _HEAD else None
+    stages: dict[str, str] = {}
+    current = ""
+    for line in body.splitlines(keepends=True):
+        if re.match(r"  [^ #]", line):
+            current = line
+        elif not current or not line.startswith("    "):
+            return None
+        stages[current] = stages.get(current, "") + line
+    return head + mark, stages
+
+
+def _render_nested(name: str, plain: dict[str, Any]) -> str | None:
+    """One stage's lines below `stages:`; through ruamel.yaml when the short way is not sure of its bytes."""
+    body = _emit_mapping(plain, 4)
+    if body is not None and _key_line(name) == f"  {name}:\n":
+        return f"  {name}:\n{body}"
+    return _dump({"stages": {name: plain}}).removeprefix("stages:\n")
+
+
+def _key_line(name: str) -> str:
+    if _is_plain(name) and len(name) < _WIDTH // 2:
+        return f"  {name}:\n"
+    return _dump({"stages": {name: {"x": 0}}}).splitlines(keepends=True)[1]
+
+
+def _rewrite(text: str, name: str, plain: dict[str, Any]) -> str:
+    """DVC's own way: load everything, change one stage, write everything."""
+    from ruamel.yaml import YAML
+
+    document = YAML().load(text)
+    stages = document.get("stages")
+    if stages is None:
+        stages = document["stages"] = {}
+    stages[name] = plain
+    return _dump(document)
+
+
+def _dump(document: Any) -> str:
+    from ruamel.yaml import YAML
+
+    yaml = YAML()
+    yaml.default_flow_style = False
+    stream = StringIO()
+    yaml.dump(document, stream)
+    return stream.getvalue()
+
+
+def _has_alias(value: Any) -> bool:
+    """Whether a list or mapping appears twice, which YAML writes as an anchor and an alias."""
+    seen = [id(part) for part in _containers(value)]
+    return len(seen) != len(set(seen))
+
+
+def _containers(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        yield value
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _containers(part)
+
+
+def _emit_mapping(mapping: dict[str, Any], indent: int) -> str | None:
+    """Block YAML of plain one-line scalars; None as soon as one is not sure to be written so."""
+    parts = []
+    for key, value in mapping.items():
+        head = f"{' ' * indent}{key}:"
+        text = _emit(value, indent, column=len(head) + 1) if _is_plain(key) and len(key) < _WIDTH else None
+        if text is None:
+            return None
+        parts.append(head + text)
+    return "".join(parts)
+
+
+def _emit(value: Any, indent: int, *, column: int) -> str | None:
+    if isinstance(value, dict):
+        body = _emit_mapping(value, indent + 2) if value else None
+        return None if body is None else f"\n{body}"
+    if isinstance(value, list):
+        body = _emit_list(value, indent) if value else None
+        return None if body is None else f"\n{body}"
+    text = _scalar(value)
+    fits = text is not None and column + len(text) <= _WIDTH
+    return f" {text}\n" if fits else None
+
+
+def _emit_list(items: list[Any], indent: int) -> str | None:
+    parts = []
+    for item in items:
+        if isinstance(item, dict) and item:
+            text = _emit_mapping(item, indent + 2)
+            text = text and f"{' ' * indent}- {text[indent + 2 :]}"
+        else:
+            scalar = None if isinstance(item, dict | list) else _emit(item, indent, column=indent + 2)
+            text = scalar and f"{' ' * indent}-{scalar}"
+        if not text:
+            return None
+        parts.append(text)
+    return "".join(parts)
+
+
+def _scalar(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        text = repr(value)
+        return text if re.fullmatch(r"-?\d+\.\d+", text) else None
+    return value if isinstance(value, str) and _is_plain(value) else None
+
+
+def _is_plain(text: Any) -> bool:
+    return (
+        isinstance(text, str)
+        and _PLAIN.fullmatch(text) is not None
+        and not text.startswith(("...", "---"))
+        and is_plain_text(text)
+    )

@@ -1,0 +1,65 @@
+"""DVC's run cache: results by what went in, so that a stage seen before is restored and not run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tidegate.data.cache import ObjectCache
+from tidegate.data.yaml import parse_yaml
+from tidegate.errors import UsageError
+from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, render_plain
+from tidegate.pipeline.stages import Stage
+from tidegate.store.files import sha256_bytes, write_atomic
+
+
+def is_repeatable(stage: Stage) -> bool:
+    """Whether the same inputs may stand for the same outs."""
+    has_inputs = bool(stage.deps or stage.params)
+    return has_inputs and bool(stage.outs) and not stage.always_changed and not _is_special(stage)
+
+
+def save_run(cache: ObjectCache, stage: Stage, entry: Entry) -> None:
+    """Remember the finished stage under its inputs."""
+    if is_repeatable(stage):
+        plain = as_plain(entry)
+        path = _folder(cache, stage, entry) / _digest(plain)
+        if not path.exists():
+            write_atomic(path, render_plain(plain))
+
+
+def find_run(cache: ObjectCache, stage: Stage, inputs: Entry) -> Entry | None:
+    """The newest result of these inputs, or None."""
+    folder = _folder(cache, stage, inputs)
+    if not is_repeatable(stage) or not folder.is_dir():
+        return None
+    results = sorted(_results(folder), key=lambda path: path.stat().st_mtime)
+    try:
+        return from_plain(parse_yaml(results[-1].read_text(encoding="utf-8"), results[-1].name))
+    except (IndexError, UsageError, KeyError, TypeError):
+        return None
+
+
+def _is_special(stage: Stage) -> bool:
+    outside = any(dep.at.startswith(("/", "..")) for dep in stage.deps)
+    return outside or any(out.persist for out in stage.outs)
+
+
+def _results(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if not path.name.startswith(".")]
+
+
+def _folder(cache: ObjectCache, stage: Stage, entry: Entry) -> Path:
+    plain = as_plain(entry)
+    plain["outs"] = sorted(out.path for out in stage.outs)
+    key = _digest(plain)
+    return cache.folder / "runs" / key[:2] / key
+
+
+def _digest(plain: dict[str, Any]) -> str:
+    return sha256_bytes(json.dumps(_without_sizes(plain), sort_keys=True).encode())
+
+
+def _without_sizes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_sizes(part) for key, part in value.items() if key not in ("size", "nfiles")}
+    return [_without_sizes(part) for part in value] if isinstance(value, list) else value
