@@ -117,7 +117,7 @@ def test_outside_a_project_every_command_says_how_to_begin(words: str, tmp_path:
 
 def test_a_missing_file_stops_repro_and_names_it(project: Path, run: Callable) -> None:
     (project / "in.txt").unlink()
-    done = run(project, "repro", expect=1)
+    done = run(project, "repro", expect=2)
     assert "in.txt" in done.err
     assert not (project / "dvc.lock").exists()
 
