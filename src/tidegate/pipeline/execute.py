@@ -64,16 +64,16 @@ def stop_group(group: int) -> None:
 
 
 def _run_line(root: Path, stage: Stage, line: str, *, terminal: Terminal) -> int:
-    with _interruptible():
-        child = subprocess.Popen(
-            _shell_call(line),
-            cwd=root / stage.wdir,
-            env={**os.environ, "DVC_ROOT": str(root), "DVC_STAGE": stage.name},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    child = subprocess.Popen(
+        _shell_call(line),
+        cwd=root / stage.wdir,
+        env={**os.environ, "DVC_ROOT": str(root), "DVC_STAGE": stage.name},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    with child, _interruptible():
         try:
             terminal.started(child.pid)
             _pump(child.stdout, terminal.output)

@@ -25,11 +25,12 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.progress = _read(path)
-        if self.progress.group and _born(self.progress.group) == self.progress.born != "":
+        left = _read(path)
+        self.progress = left if left.ran else Progress()
+        if left.born and _born(left.group) == left.born:
             from tidegate.pipeline.execute import stop_group
 
-            stop_group(self.progress.group)
+            stop_group(left.group)
 
     def begin(self) -> None:
         """Give the run its id before its first stage."""

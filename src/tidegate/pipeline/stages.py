@@ -12,8 +12,8 @@ PIPELINE = "dvc.yaml"
 PARAMS = "params.yaml"
 
 _TOP = ("stages", "vars", "params", "metrics", "plots", "artifacts", "datasets")
-_INPUTS = ("cmd", "wdir", "deps", "params", "vars", "foreach", "do", "matrix")
-_STAGE = (*_INPUTS, "outs", "metrics", "plots", "frozen", "always_changed", "desc", "meta")
+_STAGE = ("cmd", "deps", "params", "outs", "metrics", "plots", "wdir", "frozen", "always_changed", "desc", "meta")
+_UNSUPPORTED = ("foreach", "do", "matrix", "vars")
 _FLAGS = ("cache", "persist", "push", "remote", "desc", "type", "labels", "meta", "checkpoint")
 _PLOT = ("x", "y", "x_label", "y_label", "title", "header", "template")
 _OUTS: tuple[tuple[str, "OutKind"], ...] = (("outs", "out"), ("metrics", "metric"), ("plots", "plot"))
@@ -97,15 +97,17 @@ def parse_pipeline(document: Any) -> dict[str, Stage]:
     """The stages by name in the order of the file; raises FaultError."""
     _expect(document, dict, (), "a mapping with the key `stages`")
     _known_keys(document, _TOP, ())
-    _refuse_templates(document)
     stages = document.get("stages") or {}
     _expect(stages, dict, ("stages",), "a mapping from stage names to stages")
+    if document.get("vars"):
+        raise FaultError(("vars",), "`vars` are not supported yet, write the values out")
+    _refuse_templates(stages)
     return {str(name): _stage(str(name), plain, ("stages", name)) for name, plain in stages.items()}
 
 
 def _stage(name: str, plain: Any, place: Place) -> Stage:
     _expect(plain, dict, place, "a mapping with the key `cmd`")
-    _known_keys(plain, _STAGE, place)
+    _known_keys(plain, (*_STAGE, *_UNSUPPORTED), place)
     if "cmd" not in plain:
         raise FaultError(place, f"stage `{name}` has no `cmd`, expected a command to run")
     wdir = os.path.normpath(_text(plain.get("wdir", "."), (*place, "wdir")))
@@ -136,11 +138,11 @@ def _deps(plain: Mapping[str, Any], wdir: str, place: Place) -> Iterator[Dep]:
 
 
 def _params(plain: Mapping[str, Any], wdir: str, place: Place) -> Iterator[Params]:
-    """A bare key belongs to the params.yaml of the root, wherever the stage works."""
+    """A bare key belongs to the params.yaml of the directory in which the stage works."""
     for i, item in enumerate(_list(plain, "params", place)):
         here = (*place, "params", i)
         if isinstance(item, str):
-            yield Params(os.path.relpath(PARAMS, wdir), PARAMS, (item,), here)
+            yield Params(PARAMS, _from_root(wdir, PARAMS), (item,), here)
             continue
         _expect(item, dict, here, "a key, or a mapping from a file to its keys")
         for file, keys in item.items():
@@ -213,12 +215,10 @@ def _known_keys(plain: Mapping[Any, Any], known: tuple[str, ...], place: Place) 
             raise FaultError((*place, key), found, hint=f"known here: {', '.join(known[:8])}")
 
 
-def _refuse_templates(document: Mapping[str, Any]) -> None:
+def _refuse_templates(stages: Mapping[str, Any]) -> None:
     """Templating comes later; until then nothing may run with a `${...}` left in it."""
-    if document.get("vars"):
-        raise FaultError(("vars",), "`vars` are not supported yet, write the values out")
-    for name, stage in (document.get("stages") or {}).items():
-        for key in ("foreach", "matrix", "vars"):
+    for name, stage in stages.items():
+        for key in _UNSUPPORTED:
             if isinstance(stage, dict) and key in stage:
                 raise FaultError(("stages", name, key), f"`{key}` is not supported yet, write the stages out")
         for place, text in _texts(stage, ("stages", name)):
