@@ -1,0 +1,51 @@
+"""Runs every benchmark and writes what each printed into `RESULTS.md`, under the command that printed it.
+
+Run it on an idle machine. A figure is comparable only with those of the same run.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+
+
+def main() -> int:
+    """Run all; returns 1 when one of them failed."""
+    scripts = sorted(path for path in HERE.glob("*.py") if path != Path(__file__))
+    runs = [(script, _run(script)) for script in scripts]
+    (HERE / "RESULTS.md").write_text(
+        _page([(script, done.stdout) for script, done in runs]), encoding="utf-8"
+    )
+    return max((done.returncode for _, done in runs), default=0)
+
+
+def _run(script: Path) -> subprocess.CompletedProcess[str]:
+    print(f"== {script.relative_to(ROOT)}", flush=True)
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False, timeout=1800
+    )
+    print(done.stdout, flush=True)
+    return done
+
+
+def _page(runs: list[tuple[Path, str]]) -> str:
+    blocks = [_block(script, out) for script, out in runs]
+    return "\n".join(["# Results", "", f"Measured on {_machine()}.", "", *blocks])
+
+
+def _block(script: Path, out: str) -> str:
+    doc = (script.read_text(encoding="utf-8").split('"""') + ["", ""])[1].strip()
+    command = f"$ python {script.relative_to(ROOT)}"
+    return f"## {script.stem}\n\n{doc}\n\n```console\n{command}\n{out.rstrip()}\n```\n"
+
+
+def _machine() -> str:
+    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
