@@ -3,6 +3,7 @@
 Run it on an idle machine. A figure is comparable only with those of the same run.
 """
 
+import ast
 import os
 import platform
 import subprocess
@@ -38,13 +39,14 @@ def _page(runs: list[tuple[Path, str]]) -> str:
 
 
 def _block(script: Path, out: str) -> str:
-    doc = (script.read_text(encoding="utf-8").split('"""') + ["", ""])[1].strip()
+    doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
     command = f"$ python {script.relative_to(ROOT)}"
     return f"## {script.stem}\n\n{doc}\n\n```console\n{command}\n{out.rstrip()}\n```\n"
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":
