@@ -13,6 +13,9 @@ from tidegate.pipeline.project import explain_all, explain_stage, open_project
 from tidegate.store.layout import Layout
 from tidegate.store.lock import hold
 
+# how long a second run waits for the first
+WAIT_S = 10.0
+
 
 class Outcome(NamedTuple):
     """What a run did: steps in order, and the entries of all stages it covered.
@@ -43,7 +46,7 @@ def reproduce(
     and log when a command fails; what finished before stays finished.
     """
     folder = Layout(root).run
-    with hold(folder / "repro.lock", what="repro"), open_project(root) as project:
+    with hold(folder / "repro.lock", what="repro", wait_s=WAIT_S), open_project(root) as project:
         journal = Journal(folder / "repro.json")
         names = order(project.graph, targets)
         steps = tuple(_bring_up_to_date(Job(project, journal, listener), name, force=force) for name in names)

@@ -175,8 +175,8 @@ def _out(path: Any, flags: Any, *, wdir: str, kind: OutKind, place: Place) -> Ou
     at = _from_root(wdir, _text(path, place))
     if at == "." or at.startswith(("../", "/")):
         raise FaultError(place, f"out `{path}` is not inside the project, expected a path below its root")
-    cache, persist = _flag(flags, "cache", place, default=True), _flag(flags, "persist", place)
-    return Out(path, at, kind, cache, persist, place)
+    cache = _flag(flags, "cache", (*place, path), default=True)
+    return Out(path, at, kind, cache, _flag(flags, "persist", (*place, path)), place)
 
 
 def _from_root(wdir: str, path: str) -> str:
