@@ -9,7 +9,7 @@ import click
 
 from tidegate import __version__
 from tidegate.cli.output import print_error
-from tidegate.errors import TidegateError, UsageError, did_you_mean
+from tidegate.errors import TidegateError, UnavailableError, UsageError, did_you_mean
 
 # name -> (module, one line for `tidegate --help`); listing them must not import them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -89,15 +89,16 @@ def main(args: Sequence[str] | None = None) -> None:
         code = _usage_error(error, words)
     except click.Abort:
         code = 130
-    except TidegateError as error:
-        if os.environ.get("TIDEGATE_TRACE") == "1":
-            raise
-        print_error(error, as_json="--json" in words)
-        code = error.exit_code
     except BrokenPipeError:
         # the reader of our output went away, as in `tidegate log | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except (TidegateError, OSError) as error:
+        if os.environ.get("TIDEGATE_TRACE") == "1":
+            raise
+        complaint = error if isinstance(error, TidegateError) else _system_error(error)
+        print_error(complaint, as_json="--json" in words)
+        code = complaint.exit_code
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -108,3 +109,10 @@ def _usage_error(error: click.ClickException, words: Sequence[str]) -> int:
     complaint = UsageError(where, message[:1].lower() + message[1:], hint=f"{where} --help")
     print_error(complaint, as_json="--json" in words)
     return complaint.exit_code
+
+
+def _system_error(error: OSError) -> TidegateError:
+    """What the operating system refused, such as a write to a full disk or to a forbidden folder."""
+    reason = (error.strerror or str(error)).lower()
+    hint = "mend that, then run the same command again"
+    return UnavailableError(str(error.filename or "system"), reason, hint=hint)
