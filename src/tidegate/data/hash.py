@@ -3,11 +3,11 @@
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.data.ignore import IGNORE_FILE, Ignored, ignored_below
+from tidegate.data.ignore import IGNORE_FILE, ignored_below
 from tidegate.data.statcache import StatCache, key_of_stat
 from tidegate.errors import UsageError
 
@@ -80,29 +80,34 @@ def find_files(root: Path, folder: str) -> list[Found]:
     Raises UsageError for a broken link, and for a `.dvcignore` inside, which DVC refuses as well.
     """
     top = os.path.join(root, folder)  # noqa: PTH118
-    return sorted(_walk(top, "", folder=folder.rstrip("/"), ignored=ignored_below(root, folder)))
-
-
-def _walk(full: str, inside: str, *, folder: str, ignored: Ignored) -> Iterator[Found]:
-    with os.scandir(full) as entries:
-        for entry in entries:
+    ignored = ignored_below(root, folder)
+    found, inner = [], [""]
+    while inner:
+        inside = inner.pop()
+        for entry in _entries(f"{top}/{inside}"):
             path = f"{inside}{entry.name}"
             is_dir = entry.is_dir()
             if ignored(f"{folder}/{path}", is_dir):
                 continue
             if not is_dir:
-                yield Found(path, _stat_of(entry, f"{folder}/{path}"))
+                found.append(Found(path, _stat_of(entry, folder)))
             elif not entry.is_symlink():
-                yield from _walk(entry.path, f"{path}/", folder=folder, ignored=ignored)
+                inner.append(f"{path}/")
+    return sorted(found)
 
 
-def _stat_of(entry: os.DirEntry[str], path: str) -> os.stat_result:
+def _entries(folder: str) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _stat_of(entry: os.DirEntry[str], folder: str) -> os.stat_result:
     if entry.name == IGNORE_FILE:
-        raise UsageError(path, f"{IGNORE_FILE} inside a tracked directory, expected it above")
+        raise UsageError(folder, f"{IGNORE_FILE} inside a tracked directory, expected it above")
     try:
         return entry.stat()
     except FileNotFoundError:
-        raise UsageError(path, "a broken link, expected a file", hint=f"rm {path}") from None
+        raise UsageError(folder, f"`{entry.name}` is a broken link, expected a file") from None
 
 
 def _hash_tree(files: Files, path: str) -> Hashed:
@@ -123,8 +128,8 @@ def _signature(found: list[Found]) -> str:
     """A key in the form of key_of_stat: count, newest times, and a digest of all the stats."""
     import hashlib
 
-    lines = "\n".join(f"{one.path}\0{key_of_stat(one.stat)}" for one in found)
-    newest = max((max(one.stat.st_mtime_ns, one.stat.st_ctime_ns) for one in found), default=0)
+    lines = "\n".join([f"{one.path}\0{key_of_stat(one.stat)}" for one in found])
+    newest = max([max(one.stat.st_mtime_ns, one.stat.st_ctime_ns) for one in found], default=0)
     digest = hashlib.blake2b(lines.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
     return f"{len(found)} {newest} {newest} {digest}"
 

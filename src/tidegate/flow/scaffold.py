@@ -128,7 +128,8 @@ def encode_png(pixels: Any) -> bytes:
 
 def commit_layout(root: Path) -> bool:
     """Make the repository and its first commit where there is none; whether it did."""
-    if is_inside(root) and head_commit(root):
+    part_of_another = is_inside(root) and not (root / ".git").exists()
+    if part_of_another or (is_inside(root) and head_commit(root)):
         return False
     first_commit(root, "Start from the tidegate layout")
     return True

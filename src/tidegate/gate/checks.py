@@ -12,7 +12,7 @@ from tidegate.gate.evaluate import Rows, right
 from tidegate.gate.pairs import Pair, changes, interval, p_not_worse, points, sentence, tally
 from tidegate.gate.slices import judge_slices
 from tidegate.project import Better, Churn, Min, NotWorse, Rule, Slices
-from tidegate.stats.exact import clopper_pearson
+from tidegate.stats.exact import Interval, clopper_pearson
 from tidegate.stats.power import floor_labels, paired_labels
 
 
@@ -79,7 +79,7 @@ def claim_of(rule: NotWorse | Better) -> Claim:
 
 def _compare(claim: Claim, pair: Pair, terms: Terms) -> Finding:
     p = p_not_worse(pair, margin=claim.margin, error=terms.level)
-    span = interval(pair, below=terms.level, above=terms.error / 2)
+    span = Interval(interval(pair, error=terms.level).low, interval(pair, error=terms.error / 2).high)
     verdict = _verdict(proven=p <= terms.level, refuted=span.high < -claim.margin)
     needed = _labels(claim, pair, terms) if verdict == "underpowered" else None
     because = f"{sentence(pair, span)}, must be above {points(-claim.margin)} pp"
@@ -87,19 +87,28 @@ def _compare(claim: Claim, pair: Pair, terms: Terms) -> Finding:
 
 
 def _labels(claim: Claim, pair: Pair, terms: Terms) -> int | None:
-    """The labels that would settle it; None when the difference observed, if true, can never pass.
+    """The labels that would settle it; None when the difference observed, if true, never would in practice.
 
     An equal candidate may need no more rows than these: then this one looks worse, and only the
     difference observed tells how many it needs.
     """
-    for shift in (0.0, pair.difference) if claim.equal else (pair.difference,):
-        if shift > -claim.margin:
-            needed = paired_labels(
-                pair.disagreement, margin=claim.margin, error=terms.level, power=terms.power, shift=shift
-            )
-            if needed > pair.n:
-                return needed
-    return None
+    if claim.equal and claim.margin > 0:
+        needed = _paired_labels(claim, pair, terms, shift=0.0)
+        if needed is None or needed > pair.n:
+            return needed
+    if _is_out_of_reach(pair.disagreement, pair.difference + claim.margin, pair.n):
+        return None
+    return _paired_labels(claim, pair, terms, shift=pair.difference)
+
+
+def _paired_labels(claim: Claim, pair: Pair, terms: Terms, *, shift: float) -> int | None:
+    share = max(pair.disagreement, abs(shift))
+    return paired_labels(share, margin=claim.margin, error=terms.level, power=terms.power, shift=shift)
+
+
+def _is_out_of_reach(variance: float, gap: float, n: int) -> bool:
+    """Whether proving a gap this small takes some hundred times the rows there are, or cannot be done."""
+    return gap <= 0 or variance > 5 * n * gap**2
 
 
 def _floor(rule: Min, rows: Rows, terms: Terms) -> Finding:
@@ -107,7 +116,7 @@ def _floor(rule: Min, rows: Rows, terms: Terms) -> Finding:
     low = clopper_pearson(hits, n, error=terms.level, side="lower").low
     high = clopper_pearson(hits, n, error=terms.error, side="upper").high
     verdict = _verdict(proven=low >= rule.value, refuted=high < rule.value)
-    needed = _unless_proven(verdict, hits / n, rule.value, terms=terms)
+    needed = _share_labels(hits / n, rule.value, n, terms=terms) if verdict == "underpowered" else None
     seen = f"{rule.metric} {hits / n:.1%}, interval [{low:.1%}, {high:.1%}], must reach {rule.value:.1%}"
     because = f"{hits:,} right of {n:,} rows: {seen}"
     return Finding(f"min {rule.metric}", verdict, hits / n, low, high, n, needed, because)
@@ -119,14 +128,15 @@ def _churn(rule: Churn, candidate: Rows, baseline: Rows, *, terms: Terms) -> Fin
     low = clopper_pearson(moved, n, error=terms.error, side="lower").low
     high = clopper_pearson(moved, n, error=terms.level, side="upper").high
     verdict = _verdict(proven=high <= rule.max, refuted=low > rule.max)
-    needed = _unless_proven(verdict, 1 - moved / n, 1 - rule.max, terms=terms)
+    stayed = 1 - moved / n
+    needed = _share_labels(stayed, 1 - rule.max, n, terms=terms) if verdict == "underpowered" else None
     seen = f"churn {moved / n:.1%}, interval [{low:.1%}, {high:.1%}], must stay within {rule.max:.1%}"
     because = f"{moved:,} of {n:,} answers changed: {seen}"
     return Finding("churn", verdict, moved / n, low, high, n, needed, because)
 
 
-def _unless_proven(verdict: Verdict, rate: float, value: float, *, terms: Terms) -> int | None:
-    if verdict != "underpowered":
+def _share_labels(rate: float, value: float, n: int, *, terms: Terms) -> int | None:
+    if _is_out_of_reach(rate * (1 - rate), rate - value, n):
         return None
     return floor_labels(rate, value, error=terms.level, power=terms.power)
 

@@ -45,11 +45,9 @@ def p_worse(pair: Pair, *, margin: float, error: float) -> float:
     return p_not_worse(Pair(pair.lost, pair.gained, pair.n), margin=-margin, error=error)
 
 
-def interval(pair: Pair, *, below: float, above: float) -> Interval:
-    """The difference, with error at most `below` under its low end and `above` over its high end."""
-    low = paired_interval(pair.gained, pair.lost, pair.n, error=min(2 * below, 0.999)).low
-    high = paired_interval(pair.gained, pair.lost, pair.n, error=min(2 * above, 0.999)).high
-    return Interval(low, high)
+def interval(pair: Pair, *, error: float) -> Interval:
+    """The difference, missed on either side with probability `error` at most."""
+    return paired_interval(pair.gained, pair.lost, pair.n, error=min(2 * error, 0.99))
 
 
 def sentence(pair: Pair, span: Interval) -> str:

@@ -37,15 +37,15 @@ def judge_slices(rule: Slices, candidate: Rows, baseline: Rows, *, error: float)
     if not large:
         return (_untested(rule, small),)
     tested = _test(large, rule.margin, error=error)
-    proven = tuple(_blocked(found, rule.margin, error=error) for found in tested if found.p <= error)
-    return proven or (_passed(rule, tested, small, error=error),)
+    proven = tuple(_blocked(found, rule.margin) for found in tested if found.p <= error)
+    return proven or (_passed(rule, tested, small),)
 
 
 def cut(by: Sequence[str], rows: Rows, changed: Sequence[int]) -> dict[str, Pair]:
     """The counts of each slice under the name `column=value`; `truth` is always a column."""
     columns = {"truth": rows.truth, **rows.columns}
     groups: dict[str, list[int]] = {}
-    for name in by:
+    for name in dict.fromkeys(by):
         if name not in columns:
             found = f"no column `{name}` in the evaluation rows{did_you_mean(name, columns)}"
             raise UsageError(
@@ -66,16 +66,16 @@ def _test(large: Mapping[str, Pair], margin: float, *, error: float) -> list[Tes
     ]
 
 
-def _blocked(found: Tested, margin: float, *, error: float) -> Finding:
-    span = interval(found.pair, below=error / 2, above=found.share)
+def _blocked(found: Tested, margin: float) -> Finding:
+    span = interval(found.pair, error=found.share)
     because = f"{sentence(found.pair, span)}, proven below {points(-margin)} pp (p {found.p:.2g} after Holm)"
     name = f"slices {found.name}"
     return Finding(name, "block", found.pair.difference, span.low, span.high, found.pair.n, None, because)
 
 
-def _passed(rule: Slices, tested: Sequence[Tested], small: Mapping[str, int], *, error: float) -> Finding:
+def _passed(rule: Slices, tested: Sequence[Tested], small: Mapping[str, int]) -> Finding:
     worst = tested[0]
-    span = interval(worst.pair, below=error / 2, above=worst.share)
+    span = interval(worst.pair, error=worst.share)
     count = f"{len(tested)} slices" if len(tested) > 1 else "1 slice"
     because = (
         f"none of {count} proven below {points(-rule.margin)} pp; "

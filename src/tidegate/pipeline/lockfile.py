@@ -14,7 +14,8 @@ from tidegate.errors import NotFoundError, UsageError
 LOCK = "dvc.lock"
 _HEAD = "schema: '2.0'\nstages:\n"
 _WIDTH = 80
-_PLAIN = re.compile(r"[A-Za-z0-9_/.($+^;](?:[^:#\x00-\x1f\x7f-\uffff]*[^:#\x00-\x20\x7f-\uffff])?")
+# printable ASCII without `:` and `#`, beginning with no indicator and ending with no space
+_PLAIN = re.compile(r"""[A-Za-z0-9_/.($+^;](?:[ !"$-9;-~]*[!"$-9;-~])?""")
 
 
 class Entry(NamedTuple):

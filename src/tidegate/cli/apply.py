@@ -1,0 +1,51 @@
+"""`tidegate apply`: do exactly what a plan says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tidegate.cli.output import json_option, print_json, say, short
+from tidegate.errors import missing_extra
+from tidegate.store.layout import find_root
+
+if TYPE_CHECKING:
+    from tidegate.flow.release import Applied
+
+
+@click.command("apply")
+@click.argument("plan", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@json_option
+def command(*, plan: Path | None, as_json: bool) -> None:
+    """Carry out the last plan, or the one in the file PLAN; refuse it when something has changed since.
+
+    The first release takes all traffic; a later one starts a rollout, which `tidegate up` steers.
+    Repeating it after success changes nothing.
+
+    \b
+    Example:
+      tidegate plan && tidegate apply
+    """
+    try:
+        from tidegate.flow.release import apply
+    except ModuleNotFoundError as error:
+        raise missing_extra("apply", "gate") from error
+    applied = apply(find_root(), plan)
+    if as_json:
+        print_json(applied)
+    else:
+        _print_applied(applied)
+
+
+def _print_applied(applied: Applied) -> None:
+    plan, release, rollout = applied.plan, applied.release, applied.rollout
+    if release:
+        say(f"release {release.number} is live: {plan.endpoint} version {plan.version}, bundle {short(plan.bundle)}")
+        say("serve it with: tidegate up")
+    elif rollout:
+        say(f"rollout {rollout.id} has started: version {plan.version} takes {rollout.weight:.0%} of the traffic")
+        say("watch it with: tidegate rollout status --wait 600")
+    else:
+        say(f"plan {plan.id} is applied already, nothing changed")

@@ -1,0 +1,76 @@
+"""`tidegate gate`: may the candidate ship? Exit 0 pass, 3 block, 4 underpowered."""
+
+from pathlib import Path
+
+import click
+
+from tidegate.cli.output import json_option, print_json, print_table, say, say_verdict
+from tidegate.domain import Decision, Finding
+from tidegate.errors import BLOCKED, UNDECIDED, missing_extra
+from tidegate.store.layout import find_root
+
+EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UNDECIDED}
+
+
+@click.command("gate")
+@click.option("--plan", "only_plan", is_flag=True, help="Only print how many labels each rule would need.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report.")
+@json_option
+def command(*, only_plan: bool, report: Path | None, as_json: bool) -> int:
+    """Decide with a stated error rate whether the candidate may ship.
+
+    Compares the evaluation rows of the candidate with those of the live model. The verdict is recorded in
+    the ledger and counts against the budget of the test set; asking again about the same rows is free.
+
+    \b
+    Example:
+      tidegate gate
+      tidegate gate --report gate.md
+      tidegate gate --plan
+    """
+    root = find_root()
+    return _print_needs(root, as_json=as_json) if only_plan else _judge(root, report, as_json=as_json)
+
+
+def _judge(root: Path, report: Path | None, *, as_json: bool) -> int:
+    try:
+        from tidegate.flow.judge import judge, write_report
+    except ModuleNotFoundError as error:
+        raise missing_extra("gate", "gate") from error
+    decision = judge(root)
+    if report:
+        write_report(root, decision, report)
+    if as_json:
+        print_json(decision)
+    else:
+        print_decision(decision)
+    return EXIT_CODES[decision.verdict]
+
+
+def print_decision(decision: Decision) -> None:
+    """The verdict, then one line a check with its numbers."""
+    against = f"against live {decision.baseline[:12]}" if decision.baseline else "nothing is live yet"
+    say_verdict(decision.verdict, f"candidate {decision.candidate[:12]} {against}")
+    for finding in decision.findings:
+        say_finding(finding)
+    say(f"  submission {decision.submission} on test set {decision.test_set[:12]}, tested at error {decision.error:.3g}")
+
+
+def say_finding(finding: Finding) -> None:
+    """One check: its verdict, why, and the labels it still needs."""
+    say(f"  {finding.check:<22} {finding.verdict:<12} {finding.because}")
+    if finding.verdict == "underpowered" and finding.n_needed:
+        say(f"  {'':<22} {'':<12} needs {finding.n_needed:,} labeled rows, has {finding.n:,}")
+
+
+def _print_needs(root: Path, *, as_json: bool) -> int:
+    try:
+        from tidegate.flow.judge import needs
+    except ModuleNotFoundError as error:
+        raise missing_extra("gate --plan", "gate") from error
+    rows = needs(root)
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(("rule", "disagreement", "error", "power", "labels"), rows)
+    return 0

@@ -1,0 +1,65 @@
+"""`tidegate plan`: build the bundle and show what a release would change; nothing goes live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tidegate.cli.gate import EXIT_CODES, print_decision
+from tidegate.cli.output import json_option, print_json, say, short
+from tidegate.domain import Decision
+from tidegate.errors import missing_extra
+from tidegate.store.layout import find_root
+
+if TYPE_CHECKING:
+    from tidegate.flow.release import Plan
+
+
+@click.command("plan")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan here.")
+@json_option
+def command(*, out: Path | None, as_json: bool) -> int:
+    """Build and sign the candidate's bundle and write down what `tidegate apply` would do.
+
+    Needs a `pass` of `tidegate gate` on the same evaluation rows; exits 3 or 4 with the verdict otherwise.
+
+    \b
+    Example:
+      tidegate plan
+      tidegate plan --out release.json && tidegate apply release.json
+    """
+    try:
+        from tidegate.flow.release import plan
+    except ModuleNotFoundError as error:
+        raise missing_extra("plan", "gate") from error
+    made = plan(find_root(), out)
+    if as_json:
+        print_json(made)
+    elif not isinstance(made, Decision):
+        _print_plan(made, out)
+    else:
+        print_decision(made)
+    return EXIT_CODES[made.verdict] if isinstance(made, Decision) else 0
+
+
+def _print_plan(made: Plan, out: Path | None) -> None:
+    say(f"plan {made.id} for {made.endpoint}", bold=True)
+    if made.action == "nothing":
+        say(f"  = bundle   {short(made.bundle)} is live already, nothing to do")
+        return
+    say(f"  + bundle   {short(made.bundle)}  version {made.version}, signed, commit {made.commit[:7] or 'none'}")
+    for name, (old, new) in made.changes.items():
+        say(f"  ~ param    {name}: {old} -> {new}")
+    for line in _traffic(made):
+        say(f"  {line}")
+    say(f"    expect   {made.expected}")
+    say(f"carry it out with: tidegate apply{f' {out}' if out else ''}")
+
+
+def _traffic(made: Plan) -> list[str]:
+    if made.action == "release":
+        return [f"+ release  1: all traffic to {short(made.bundle)}, nothing is live yet"]
+    steps = " -> ".join(f"{share:.0%}" for share in (*made.steps, 1.0))
+    return [f"~ traffic  {short(made.stable or '')} (release {made.basis}) -> {short(made.bundle)} by canary {steps}"]

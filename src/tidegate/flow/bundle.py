@@ -1,0 +1,95 @@
+"""From a candidate that passed to a bundle: every part gathered, nothing computed twice."""
+
+import json
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+import msgspec
+
+from tidegate.data.contract import infer_contract, render_contract
+from tidegate.data.tables import Table, read_table
+from tidegate.domain import Decision
+from tidegate.errors import NotFoundError
+from tidegate.flow.judge import evaluation_name
+from tidegate.gate.evaluate import read_rows
+from tidegate.monitor.reference import build_reference
+from tidegate.pipeline.lockfile import read_lock
+from tidegate.project import CONFIG, Config
+from tidegate.registry.pack import pack
+from tidegate.store.git import head_commit, is_dirty
+from tidegate.store.layout import Layout
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Where a bundle comes from; `params` maps `file:key` to a value, `deps` and `outs` a path to its hash."""
+
+    commit: str
+    uncommitted_changes: bool
+    params: dict[str, object]
+    deps: dict[str, str]
+    outs: dict[str, str]
+
+
+def build(config: Config, layout: Layout, decision: Decision) -> str:
+    """Pack and sign the candidate; returns the bundle's digest. The same candidate gives the same bundle."""
+    parts = gather_parts(config, layout, decision)
+    return pack(layout.bundles, layout.keys, parts, name=config.project.name)
+
+
+def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str, bytes]:
+    """The bytes of every file of a bundle, by name."""
+    root = layout.root
+    evaluation = _read(root, config.data.evaluation, "data.evaluation")
+    return {
+        "model.onnx": _read(root, config.model.path, "model.path"),
+        "contract.odcs.yaml": _contract(config, root),
+        "environment.txt": _environment().encode(),
+        evaluation_name(config): evaluation,
+        "decision.json": msgspec.json.encode(decision, order="sorted"),
+        "provenance.json": msgspec.json.encode(provenance(root), order="sorted"),
+        "reference.json": _reference(config, root),
+        "labels.json": json.dumps(list(config.model.labels)).encode(),
+        "policy.toml": _read(root, CONFIG, ""),
+    }
+
+
+def provenance(root: Path) -> Provenance:
+    """Commit, parameter values and data hashes, the latter two as `dvc.lock` records them."""
+    lock = read_lock(root)
+    return Provenance(head_commit(root), is_dirty(root), lock.params, lock.deps, lock.outs)
+
+
+def _read(root: Path, name: str, key: str) -> bytes:
+    try:
+        return (root / name).read_bytes()
+    except FileNotFoundError:
+        hint = f"run `tidegate repro`, or set {key}" if key else "tidegate init"
+        raise NotFoundError(name, "no such file, a bundle needs it", hint=hint) from None
+
+
+def _contract(config: Config, root: Path) -> bytes:
+    path = root / config.data.contract
+    if path.exists():
+        return path.read_bytes()
+    table = _features(config, read_table(root / config.model.reference))
+    return render_contract(infer_contract(config.project.name, table)).encode()
+
+
+def _features(config: Config, table: Table) -> Table:
+    """The columns that a model is asked with: all but the row's id and its truth."""
+    names = tuple(name for name in table.columns if name not in (config.data.id, config.data.label))
+    return Table(names, {name: table.values[name] for name in names})
+
+
+def _environment() -> str:
+    """The interpreter and every installed distribution, pinned, in the form of a requirements file."""
+    found = {dist.metadata["Name"].lower(): dist.version for dist in distributions()}
+    lines = [f"# Python {sys.version.split()[0]}", *(f"{name}=={found[name]}" for name in sorted(found))]
+    return "\n".join(lines) + "\n"
+
+
+def _reference(config: Config, root: Path) -> bytes:
+    train = read_table(root / config.model.reference)
+    rows = read_rows(root / config.data.evaluation, config.data)
+    return build_reference(train, rows)
