@@ -22,7 +22,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A frozen record; reading one with an unknown field is an error."""
 
 
-class Run(Record):
+class Run(Record, frozen=True):
     """One `repro` that executed at least one stage: what went in and what came out.
 
     `deps` and `outs` map a path to its DVC hash (md5), `params` maps `file:key` to a value.
@@ -38,7 +38,7 @@ class Run(Record):
     ended: float
 
 
-class Evaluation(Record):
+class Evaluation(Record, frozen=True):
     """Evaluation rows reduced to what a decision needs; `metrics` are point estimates."""
 
     test_set: str
@@ -47,7 +47,7 @@ class Evaluation(Record):
     metrics: dict[str, float]
 
 
-class Finding(Record):
+class Finding(Record, frozen=True):
     """What one check found, in numbers and in a sentence."""
 
     check: str
@@ -61,7 +61,7 @@ class Finding(Record):
     guarantee: Guarantee = "exact"
 
 
-class Decision(Record):
+class Decision(Record, frozen=True):
     """The verdict on a candidate: `error` is the alpha this submission was tested at.
 
     `candidate` and `baseline` are digests of evaluation rows, `rules` is the digest of the gate's settings.
@@ -79,7 +79,7 @@ class Decision(Record):
     at: float
 
 
-class ModelVersion(Record):
+class ModelVersion(Record, frozen=True):
     """A registered bundle: `digest` names its directory, `decision` the ledger's hash of the verdict."""
 
     name: str
@@ -89,7 +89,7 @@ class ModelVersion(Record):
     decision: str
 
 
-class Release(Record):
+class Release(Record, frozen=True):
     """A bundle put in front of traffic; releases are numbered from 1 and never renumbered."""
 
     number: int
@@ -99,7 +99,7 @@ class Release(Record):
     at: float
 
 
-class Rollout(Record):
+class Rollout(Record, frozen=True):
     """A candidate on its way: `steps` are canary shares below 1, `weight` is the share right now."""
 
     id: str
@@ -143,7 +143,7 @@ class Label(msgspec.Struct, frozen=True, array_like=True):
     truth: str | int | float
 
 
-class Alert(Record):
+class Alert(Record, frozen=True):
     """Something a person should know; drift is a `ticket`, lost quality a `page`."""
 
     kind: Literal["drift", "performance", "log"]
@@ -153,7 +153,7 @@ class Alert(Record):
     since: float
 
 
-class Event(Record):
+class Event(Record, frozen=True):
     """One line of the ledger; `hash` covers every other field and so the whole past."""
 
     seq: int

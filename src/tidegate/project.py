@@ -27,14 +27,14 @@ class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file; an unknown key is an error."""
 
 
-class Project(Section):
+class Project(Section, frozen=True):
     """Who this is: `name` is also the endpoint's and the model's name."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     task: Literal["multiclass", "binary"] = "multiclass"
 
 
-class Data(Section):
+class Data(Section, frozen=True):
     """Where the pipeline leaves its tables (Parquet or CSV) and the names of their columns."""
 
     evaluation: str = "experiments/metrics/evaluation.csv"
@@ -46,7 +46,7 @@ class Data(Section):
     label: str = "label"
 
 
-class Model(Section):
+class Model(Section, frozen=True):
     """The artifact that ships, the rows that drift is measured against, names for class indices."""
 
     path: str = "model/artifacts/model.onnx"
@@ -54,28 +54,28 @@ class Model(Section):
     labels: tuple[str, ...] = ()
 
 
-class Min(Section, tag_field="kind", tag="min"):
+class Min(Section, frozen=True, tag_field="kind", tag="min"):
     """The metric is proven to reach `value` (0/1 metrics: exact)."""
 
     value: float
     metric: Literal["accuracy"] = "accuracy"
 
 
-class NotWorse(Section, tag_field="kind", tag="not_worse"):
+class NotWorse(Section, frozen=True, tag_field="kind", tag="not_worse"):
     """The metric is proven to be at most `margin` below the live model's on the same rows."""
 
     metric: Literal["accuracy"] = "accuracy"
     margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
 
 
-class Better(Section, tag_field="kind", tag="better"):
+class Better(Section, frozen=True, tag_field="kind", tag="better"):
     """The metric is proven to be more than `by` above the live model's on the same rows."""
 
     metric: Literal["accuracy"] = "accuracy"
     by: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
 
 
-class Slices(Section, tag_field="kind", tag="slices"):
+class Slices(Section, frozen=True, tag_field="kind", tag="slices"):
     """No slice of at least `min_rows` rows is proven worse than live by more than `margin`."""
 
     by: tuple[str, ...]
@@ -84,7 +84,7 @@ class Slices(Section, tag_field="kind", tag="slices"):
     min_rows: Positive = 100
 
 
-class Churn(Section, tag_field="kind", tag="churn"):
+class Churn(Section, frozen=True, tag_field="kind", tag="churn"):
     """At most `max` of the predictions differ from the live model's."""
 
     max: Probability
@@ -93,7 +93,7 @@ class Churn(Section, tag_field="kind", tag="churn"):
 Rule = Min | NotWorse | Better | Slices | Churn
 
 
-class Gate(Section):
+class Gate(Section, frozen=True):
     """Who may ship: `error` bounds false passes over `submissions` candidates on one test set."""
 
     submissions: Positive = 32
@@ -102,7 +102,7 @@ class Gate(Section):
     rule: tuple[Rule, ...] = (NotWorse(),)
 
 
-class Serve(Section):
+class Serve(Section, frozen=True):
     """The gateway. `assign_by` keeps a unit on one arm: `header:NAME`, or `request`."""
 
     address: str = "127.0.0.1:8080"
@@ -112,7 +112,7 @@ class Serve(Section):
     max_rows: Positive = 1024
 
 
-class Guard(Section):
+class Guard(Section, frozen=True):
     """A metric judged during a rollout.
 
     Harm is a canary rate above `harm_ratio` times stable's; safe is one proven below `safe_ratio`
@@ -125,7 +125,7 @@ class Guard(Section):
     ignore_below: Probability = 0.001
 
 
-class Rollout(Section):
+class Rollout(Section, frozen=True):
     """How traffic moves to a candidate and when the machine decides."""
 
     steps: tuple[Share, ...] = (Share(0.01), Share(0.05), Share(0.25))
@@ -138,7 +138,7 @@ class Rollout(Section):
     guard: tuple[Guard, ...] = (Guard("error_rate"),)
 
 
-class Monitor(Section):
+class Monitor(Section, frozen=True):
     """Drift and quality of the live model.
 
     A false drift alarm is expected at most once in `false_alarm_windows` windows, a false
@@ -153,13 +153,13 @@ class Monitor(Section):
     tolerance: Probability = 0.01
 
 
-class Sign(Section):
+class Sign(Section, frozen=True):
     """Whether a bundle without a trusted signature is refused."""
 
     require: bool = True
 
 
-class Config(Section):
+class Config(Section, frozen=True):
     """All of `tidegate.toml`."""
 
     project: Project
@@ -236,7 +236,11 @@ def _write_unit(value: Any) -> str:
 
 def _toml_complaint(error: tomllib.TOMLDecodeError) -> str:
     match = re.search(r"(.*) \(at line (\d+), column (\d+)\)", str(error))
-    return f"line {match[2]}, column {match[3]}: {_lower(match[1])}, expected TOML" if match else _lower(str(error))
+    return (
+        f"line {match[2]}, column {match[3]}: {_lower(match[1])}, expected TOML"
+        if match
+        else _lower(str(error))
+    )
 
 
 def _located(complaint: str, text: str) -> UsageError:
@@ -254,7 +258,9 @@ def _located(complaint: str, text: str) -> UsageError:
         where = ".".join([*keys, missing[1]])
         return UsageError(CONFIG, f"{where}: missing, this key is required", hint=f"add `{where}`")
     last = keys[-1] if keys else ""
-    return UsageError(_at_line(text, keys[:-1], last), f"{'.'.join(keys)}: {_lower(message)}", hint=_show_hint(keys))
+    return UsageError(
+        _at_line(text, keys[:-1], last), f"{'.'.join(keys)}: {_lower(message)}", hint=_show_hint(keys)
+    )
 
 
 def known_keys(path: list[str]) -> list[str]:
@@ -291,7 +297,11 @@ def _at_line(text: str, table: list[str], key: str) -> str:
 
 
 def _show_hint(keys: list[str]) -> str:
-    return f"`tidegate config show {keys[0]}` lists the keys" if keys else "`tidegate config show` lists the keys"
+    return (
+        f"`tidegate config show {keys[0]}` lists the keys"
+        if keys
+        else "`tidegate config show` lists the keys"
+    )
 
 
 def _lower(text: str) -> str:

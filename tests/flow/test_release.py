@@ -6,7 +6,9 @@ import pytest
 
 from tidegate.errors import ConflictError, CorruptError, NotFoundError, UsageError
 from tidegate.flow.judge import judge
-from tidegate.flow.release import Plan, apply, plan, plan_path, read_plan, rollback
+from tidegate.flow.plan import Plan, plan, plan_path, read_plan
+from tidegate.flow.release import apply, move_entries, rollback
+from tidegate.rollout.decide import promote as promoted
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
 from tidegate.store.state import State
@@ -32,23 +34,10 @@ def release(root) -> Plan:
 
 def promote(root) -> None:
     """Let the newest rollout win, as the watcher would."""
-    from tidegate.rollout.decide import promote as promoted
-    from tidegate.store.ledger import Entry
-
     state = state_of(root)
-    moved = promoted(state.rollout, state.rollout.started + 1, "promoted by hand").rollout
-    number = state.live.number + 1
-    released = {"number": number, "bundle": moved.candidate, "endpoint": "tiny", "cause": "promoted", "at": 0.0}
-    body = {"rollout": msgspec_builtins(moved), "evidence": {}}
+    move = promoted(state.rollout, state.rollout.started + 1, "promoted by hand")
     with open_ledger(Layout(root).ledger) as ledger:
-        entries = [Entry("rollout.promoted", moved.id, body), Entry("release.applied", "tiny", released)]
-        ledger.append_all(entries)
-
-
-def msgspec_builtins(record):
-    import msgspec
-
-    return msgspec.to_builtins(record)
+        ledger.append_all(move_entries(move, state))
 
 
 def test_the_first_candidate_is_judged_by_floors_and_the_dummy(project):
@@ -190,7 +179,10 @@ def test_a_broken_plan_is_refused(project, text):
 def test_a_changed_test_set_is_scored_anew_by_the_live_model(project):
     release(project)
     table = (project / "data/processed/test.csv").read_text().splitlines()
-    rows = ["id,truth,prediction", *(f"{line.split(',')[0]},{line.split(',')[1]},{line.split(',')[1]}" for line in table[1:])]
+    rows = [
+        "id,truth,prediction",
+        *(f"{line.split(',')[0]},{line.split(',')[1]},{line.split(',')[1]}" for line in table[1:]),
+    ]
     (project / "experiments/metrics/evaluation.csv").write_text("\n".join(rows))
     decision = judge(project)
     assert decision.verdict == "pass"

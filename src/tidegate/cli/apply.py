@@ -42,10 +42,14 @@ def command(*, plan: Path | None, as_json: bool) -> None:
 def _print_applied(applied: Applied) -> None:
     plan, release, rollout = applied.plan, applied.release, applied.rollout
     if release:
-        say(f"release {release.number} is live: {plan.endpoint} version {plan.version}, bundle {short(plan.bundle)}")
+        say(
+            f"release {release.number} is live: {plan.endpoint} version {plan.version}, bundle {short(plan.bundle)}"
+        )
         say("serve it with: tidegate up")
     elif rollout:
-        say(f"rollout {rollout.id} has started: version {plan.version} takes {rollout.weight:.0%} of the traffic")
+        say(
+            f"rollout {rollout.id} has started: version {plan.version} takes {rollout.weight:.0%} of the traffic"
+        )
         say("watch it with: tidegate rollout status --wait 600")
     else:
         say(f"plan {plan.id} is applied already, nothing changed")

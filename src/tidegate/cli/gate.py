@@ -14,7 +14,9 @@ EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UN
 
 @click.command("gate")
 @click.option("--plan", "only_plan", is_flag=True, help="Only print how many labels each rule would need.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report."
+)
 @json_option
 def command(*, only_plan: bool, report: Path | None, as_json: bool) -> int:
     """Decide with a stated error rate whether the candidate may ship.
@@ -53,7 +55,9 @@ def print_decision(decision: Decision) -> None:
     say_verdict(decision.verdict, f"candidate {decision.candidate[:12]} {against}")
     for finding in decision.findings:
         say_finding(finding)
-    say(f"  submission {decision.submission} on test set {decision.test_set[:12]}, tested at error {decision.error:.3g}")
+    say(
+        f"  submission {decision.submission} on test set {decision.test_set[:12]}, tested at error {decision.error:.3g}"
+    )
 
 
 def say_finding(finding: Finding) -> None:

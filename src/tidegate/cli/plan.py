@@ -14,7 +14,8 @@ from tidegate.errors import missing_extra
 from tidegate.store.layout import find_root
 
 if TYPE_CHECKING:
-    from tidegate.flow.release import Plan
+    from tidegate.flow.plan import Plan
+    from tidegate.rollout.plan import Expected
 
 
 @click.command("plan")
@@ -31,7 +32,7 @@ def command(*, out: Path | None, as_json: bool) -> int:
       tidegate plan --out release.json && tidegate apply release.json
     """
     try:
-        from tidegate.flow.release import plan
+        from tidegate.flow.plan import plan
     except ModuleNotFoundError as error:
         raise missing_extra("plan", "gate") from error
     made = plan(find_root(), out)
@@ -49,17 +50,29 @@ def _print_plan(made: Plan, out: Path | None) -> None:
     if made.action == "nothing":
         say(f"  = bundle   {short(made.bundle)} is live already, nothing to do")
         return
-    say(f"  + bundle   {short(made.bundle)}  version {made.version}, signed, commit {made.commit[:7] or 'none'}")
+    say(
+        f"  + bundle   {short(made.bundle)}  version {made.version}, signed, commit {made.commit[:7] or 'none'}"
+    )
     for name, (old, new) in made.changes.items():
         say(f"  ~ param    {name}: {old} -> {new}")
     for line in _traffic(made):
         say(f"  {line}")
-    say(f"    expect   {made.expected}")
+    for one in made.expected:
+        say(f"    expect   {one.metric}: {_expectation(one)}")
     say(f"carry it out with: tidegate apply{f' {out}' if out else ''}")
+
+
+def _expectation(one: Expected) -> str:
+    units = "labels" if one.metric == "wrong_rate" else "requests"
+    if one.units is None:
+        return f"an equally good candidate would stay undecided at a base rate of {one.base_rate:.1%}"
+    return f"an equally good candidate is through after about {one.units:,} {units}, base rate {one.base_rate:.1%}"
 
 
 def _traffic(made: Plan) -> list[str]:
     if made.action == "release":
         return [f"+ release  1: all traffic to {short(made.bundle)}, nothing is live yet"]
     steps = " -> ".join(f"{share:.0%}" for share in (*made.steps, 1.0))
-    return [f"~ traffic  {short(made.stable or '')} (release {made.basis}) -> {short(made.bundle)} by canary {steps}"]
+    return [
+        f"~ traffic  {short(made.stable or '')} (release {made.basis}) -> {short(made.bundle)} by canary {steps}"
+    ]

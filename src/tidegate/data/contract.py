@@ -78,7 +78,7 @@ def infer_contract(name: str, table: Table) -> Contract:
 
 
 def _column(text: str, where: str, index: int, entry: Any) -> Column:
-    path = ["schema", 0, "properties", index]
+    path: list[str | int] = ["schema", 0, "properties", index]
     if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
         raise UsageError(locate(text, path, where), "a column needs a `name`, found none")
     kind = entry.get("logicalType", "number")

@@ -2,23 +2,27 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
 
 import msgspec
 
 from tidegate.data.contract import infer_contract, render_contract
+from tidegate.data.statcache import StatCache
 from tidegate.data.tables import Table, read_table
 from tidegate.domain import Decision
 from tidegate.errors import NotFoundError
 from tidegate.flow.judge import evaluation_name
-from tidegate.gate.evaluate import read_rows
-from tidegate.monitor.reference import build_reference
-from tidegate.pipeline.lockfile import read_lock
+from tidegate.gate.evaluate import read_rows, right
+from tidegate.monitor.reference import build_reference, encode_reference
+from tidegate.pipeline.lockfile import read_lock, recorded
 from tidegate.project import CONFIG, Config
 from tidegate.registry.pack import pack
 from tidegate.store.git import head_commit, is_dirty
 from tidegate.store.layout import Layout
+
+PROVENANCE = "provenance.json"
 
 
 class Provenance(msgspec.Struct, frozen=True):
@@ -47,7 +51,7 @@ def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str
         "environment.txt": _environment().encode(),
         evaluation_name(config): evaluation,
         "decision.json": msgspec.json.encode(decision, order="sorted"),
-        "provenance.json": msgspec.json.encode(provenance(root), order="sorted"),
+        PROVENANCE: msgspec.json.encode(provenance(root), order="sorted"),
         "reference.json": _reference(config, root),
         "labels.json": json.dumps(list(config.model.labels)).encode(),
         "policy.toml": _read(root, CONFIG, ""),
@@ -56,8 +60,14 @@ def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str
 
 def provenance(root: Path) -> Provenance:
     """Commit, parameter values and data hashes, the latter two as `dvc.lock` records them."""
-    lock = read_lock(root)
+    memory = StatCache(Layout(root).state / "cache" / "stat.json")
+    lock = recorded(read_lock(root, memory).values())
     return Provenance(head_commit(root), is_dirty(root), lock.params, lock.deps, lock.outs)
+
+
+def provenance_of(layout: Layout, digest: str) -> Provenance:
+    """Where a bundle that was packed here comes from."""
+    return msgspec.json.decode((layout.bundles / digest / PROVENANCE).read_bytes(), type=Provenance)
 
 
 def _read(root: Path, name: str, key: str) -> bytes:
@@ -90,6 +100,15 @@ def _environment() -> str:
 
 
 def _reference(config: Config, root: Path) -> bytes:
-    train = read_table(root / config.model.reference)
+    train = _features(config, read_table(root / config.model.reference))
     rows = read_rows(root / config.data.evaluation, config.data)
-    return build_reference(train, rows)
+    return encode_reference(
+        build_reference(train, _answers(config, rows.prediction), right(rows).count(False))
+    )
+
+
+def _answers(config: Config, predictions: Sequence[str]) -> list[str]:
+    """The answers as the endpoint will give them: with the names of `model.labels`."""
+    labels = config.model.labels
+    named = labels and all(text.isdigit() and int(text) < len(labels) for text in predictions)
+    return [labels[int(text)] for text in predictions] if named else list(predictions)

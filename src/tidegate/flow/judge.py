@@ -9,9 +9,12 @@ from tidegate.domain import Decision, Event
 from tidegate.errors import CorruptError, UsageError
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import decide
-from tidegate.gate.evaluate import Rows, match, read_rows, rows_digest, test_set_digest
+from tidegate.gate.evaluate import Rows, match, read_rows, test_set_digest
+from tidegate.gate.plan import Need, plan_labels
+from tidegate.gate.report import render_report
 from tidegate.project import Config, load_config, parse_config
 from tidegate.registry.load import Bundle, load_model, open_bundle
+from tidegate.store.files import write_atomic
 from tidegate.store.git import head_commit
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -35,6 +38,22 @@ def judge(root: Path) -> Decision:
             body = msgspec.to_builtins(decision)
             ledger.append("gate.decided", decision.candidate, body, expect=head)
     return decision
+
+
+def write_report(root: Path, decision: Decision, path: Path) -> None:
+    """Render a recorded decision as Markdown; nothing is computed again."""
+    config = load_config(root)
+    write_atomic(path, render_report(decision, name=config.project.name, gate=config.gate))
+
+
+def needs(root: Path) -> tuple[Need, ...]:
+    """The labels that each rule needs at the next submission; from usual rates before the first evaluation."""
+    config = load_config(root)
+    layout = Layout(root)
+    with open_ledger(layout.ledger) as ledger:
+        is_evaluated = (root / config.data.evaluation).exists()
+        evidence = gather(config, layout, ledger) if is_evaluated else None
+        return plan_labels(config.gate, evidence, decisions(ledger))
 
 
 def gather(config: Config, layout: Layout, ledger: Ledger) -> Evidence:
@@ -76,7 +95,9 @@ def recorded_event(ledger: Ledger, decision: Decision) -> Event:
     for event in reversed(ledger.events(kinds=("gate.decided",))):
         if _decision_of(event) == decision:
             return event
-    raise CorruptError("ledger", f"no entry for the decision on {decision.candidate[:12]}", hint="tidegate gate")
+    raise CorruptError(
+        "ledger", f"no entry for the decision on {decision.candidate[:12]}", hint="tidegate gate"
+    )
 
 
 def _decision_of(event: Event) -> Decision:
@@ -90,10 +111,14 @@ def _score(config: Config, layout: Layout, bundle: Bundle) -> Rows:
     path = layout.root / config.data.heldout
     table = read_table(path)
     model = load_model(bundle, named=False)
-    missing = [name for name in (config.data.id, config.data.label, *model.columns) if name not in table.columns]
+    missing = [
+        name for name in (config.data.id, config.data.label, *model.columns) if name not in table.columns
+    ]
     if missing:
         found = f"no column `{missing[0]}`, the live model is asked about these rows"
-        raise UsageError(config.data.heldout, found, hint="set data.heldout to the table behind the evaluation")
+        raise UsageError(
+            config.data.heldout, found, hint="set data.heldout to the table behind the evaluation"
+        )
     answers, _ = model.predict(table.numbers(model.columns).astype("float32"))
     truth = tuple(str(value) for value in table.values[config.data.label])
     ids = tuple(str(value) for value in table.values[config.data.id])

@@ -1,23 +1,14 @@
 """Traffic for trying things out: held-out rows over HTTP, one a request, then their truth."""
 
-import http.client
-import itertools
-import json
-import secrets
-import threading
 import time
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from tidegate.data.tables import read_table
-from tidegate.domain import TERMINAL_PHASES, Record, agree
-from tidegate.errors import ConflictError, UnavailableError
-from tidegate.project import Config, load_config
+from tidegate.domain import Record
+from tidegate.project import load_config
 from tidegate.store.layout import Layout
-from tidegate.store.ledger import Ledger, open_ledger
-from tidegate.store.state import State
+from tidegate.store.ledger import open_ledger
 
 TIMEOUT_S = 10.0
 POLL_S = 0.05
@@ -48,7 +39,7 @@ class Traffic(NamedTuple):
     until: Literal["decided", "alert"] | None = None
 
 
-class Replayed(Record):
+class Replayed(Record, frozen=True):
     """What came of it; latencies in milliseconds, `problem` is the first failure, `outcome` what `until` met."""
 
     sent: int

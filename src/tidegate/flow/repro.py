@@ -3,9 +3,10 @@
 import time
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tidegate.pipeline.job import QUIET, Listener
+from tidegate.pipeline.lockfile import recorded
 from tidegate.pipeline.reproduce import Outcome, forget_run, reproduce
 
 if TYPE_CHECKING:
@@ -43,22 +44,14 @@ def _run(root: Path, outcome: Outcome) -> "Run":
     from tidegate.domain import Run
     from tidegate.store.git import head_commit
 
-    params: dict[str, Any] = {}
-    deps: dict[str, str] = {}
-    outs: dict[str, str] = {}
-    for entry in outcome.entries.values():
-        params |= {
-            f"{file}:{key}": value for file, keys in entry.params.items() for key, value in keys.items()
-        }
-        deps |= {path: hashed.md5 for path, hashed in entry.deps.items()}
-        outs |= {path: hashed.md5 for path, hashed in entry.outs.items()}
+    lock = recorded(outcome.entries.values())
     return Run(
         id=outcome.id,
         commit=head_commit(root),
         stages=outcome.ran,
-        params=params,
-        deps=deps,
-        outs=outs,
+        params=lock.params,
+        deps=lock.deps,
+        outs=lock.outs,
         started=outcome.started,
         ended=time.time(),
     )

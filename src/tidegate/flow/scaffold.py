@@ -23,7 +23,7 @@ LABELS = "data/raw/labels.csv"
 Example = Literal["digits"]
 
 
-class Scaffold(Record):
+class Scaffold(Record, frozen=True):
     """What `init` did: paths written and kept, relative to `root`; whether it made the first commit."""
 
     root: str

@@ -1,7 +1,7 @@
 """The codec of dvc.lock: byte for byte what DVC writes, and every stage that did not run left as it was."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +25,25 @@ class Entry(NamedTuple):
     deps: Mapping[str, Hashed]
     params: Mapping[str, Mapping[str, Any]]
     outs: Mapping[str, Hashed]
+
+
+class Recorded(NamedTuple):
+    """All entries of a lock together: params by `file:key`, the md5 of deps and outs by path."""
+
+    params: dict[str, Any]
+    deps: dict[str, str]
+    outs: dict[str, str]
+
+
+def recorded(entries: Iterable[Entry]) -> Recorded:
+    """What went into and came out of these stages."""
+    found = Recorded({}, {}, {})
+    for entry in entries:
+        for file, keys in entry.params.items():
+            found.params.update({f"{file}:{key}": value for key, value in keys.items()})
+        found.deps.update({path: hashed.md5 for path, hashed in entry.deps.items()})
+        found.outs.update({path: hashed.md5 for path, hashed in entry.outs.items()})
+    return found
 
 
 def read_lock(root: Path, memory: StatCache) -> dict[str, Entry]:

@@ -12,7 +12,19 @@ PIPELINE = "dvc.yaml"
 PARAMS = "params.yaml"
 
 _TOP = ("stages", "vars", "params", "metrics", "plots", "artifacts", "datasets")
-_STAGE = ("cmd", "deps", "params", "outs", "metrics", "plots", "wdir", "frozen", "always_changed", "desc", "meta")
+_STAGE = (
+    "cmd",
+    "deps",
+    "params",
+    "outs",
+    "metrics",
+    "plots",
+    "wdir",
+    "frozen",
+    "always_changed",
+    "desc",
+    "meta",
+)
 _UNSUPPORTED = ("foreach", "do", "matrix", "vars")
 _FLAGS = ("cache", "persist", "push", "remote", "desc", "type", "labels", "meta", "checkpoint")
 _PLOT = ("x", "y", "x_label", "y_label", "title", "header", "template")

@@ -22,7 +22,7 @@ def log_mean_exp(values: Sequence[float]) -> float:
     return top + math.log(math.fsum(math.exp(value - top) for value in values) / len(values))
 
 
-def arm_log_e(canary: int, stable: int, share: float, *, ratio: float, side: Side) -> tuple[float, ...]:
+def arm_log_e(canary: float, stable: float, share: float, *, ratio: float, side: Side) -> tuple[float, ...]:
     """What one window adds to the log-wealth of each bet of the arm-given-event process.
 
     `canary` and `stable` count events (such as errors), `share` is the canary's observed share of units in
@@ -35,7 +35,7 @@ def arm_log_e(canary: int, stable: int, share: float, *, ratio: float, side: Sid
     return tuple(canary * math.log(a / null) + stable * math.log((1 - a) / (1 - null)) for a in alternatives)
 
 
-def floor_log_e(events: int, n: int, *, floor: float, side: Side) -> tuple[float, ...]:
+def floor_log_e(events: float, n: float, *, floor: float, side: Side) -> tuple[float, ...]:
     """What `events` among `n` units add to the log-wealth of each bet against a fixed rate.
 
     Harm tests "the rate is at most `floor`", safe tests "at least".

@@ -1,0 +1,155 @@
+"""Plan: build the candidate's bundle, and write down what a release of it would change."""
+
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from tidegate.domain import Decision, Record
+from tidegate.errors import ConflictError, NotFoundError, UsageError
+from tidegate.flow.bundle import build, provenance_of
+from tidegate.flow.judge import decisions, gather, recorded_event
+from tidegate.gate.checks import Evidence
+from tidegate.gate.decide import rules_digest
+from tidegate.gate.evaluate import evaluate, rows_digest
+from tidegate.pipeline.reproduce import examine
+from tidegate.pipeline.stages import PIPELINE
+from tidegate.project import Config, load_config
+from tidegate.registry.releases import next_version
+from tidegate.rollout.plan import Expected, expect
+from tidegate.store.files import sha256_bytes, write_atomic
+from tidegate.store.layout import Layout
+from tidegate.store.ledger import Ledger, open_ledger
+from tidegate.store.state import State
+
+Action = Literal["release", "rollout", "nothing"]
+
+
+class Plan(Record, frozen=True):
+    """What `apply` will do, exactly; `basis` is the number of the release it was planned on.
+
+    `changes` maps a parameter to its values in the live and in the planned bundle.
+    """
+
+    id: str
+    at: float
+    action: Action
+    endpoint: str
+    bundle: str
+    version: int
+    decision: str
+    commit: str
+    basis: int
+    stable: str | None
+    steps: tuple[float, ...]
+    changes: dict[str, tuple[object, object]]
+    expected: tuple[Expected, ...]
+
+
+class Judged(NamedTuple):
+    """A verdict, the hash of its event in the ledger, and the event rates to plan a rollout with."""
+
+    decision: Decision
+    cited: str
+    base_rates: dict[str, float]
+
+
+def plan_path(layout: Layout) -> Path:
+    """Where `plan` writes and `apply` reads when no file is named."""
+    return layout.run / "plan.json"
+
+
+def plan(root: Path, path: Path | None = None) -> Plan | Decision:
+    """Build the candidate's bundle and write down what a release of it would change.
+
+    Returns the decision instead when its verdict is not `pass`. Raises UsageError when stages are
+    stale or the gate was not asked, ConflictError while a rollout is in progress.
+    """
+    config = load_config(root)
+    layout = Layout(root)
+    _require_fresh(root)
+    with open_ledger(layout.ledger) as ledger:
+        state = ledger.state()
+        _require_idle(state)
+        judged = _judged(config, layout, ledger)
+    if judged.decision.verdict != "pass":
+        return judged.decision
+    planned = _plan(config, layout, state, judged=judged)
+    write_atomic(path or plan_path(layout), msgspec.json.format(msgspec.json.encode(planned)) + b"\n")
+    return planned
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file; NotFoundError without one, UsageError for one that is not a plan."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except FileNotFoundError:
+        raise NotFoundError(path.name, "no plan to apply", hint="tidegate plan") from None
+    except msgspec.MsgspecError as error:
+        raise UsageError(path.name, f"not a plan: {error}", hint="tidegate plan") from None
+
+
+def _require_fresh(root: Path) -> None:
+    """A project whose artifacts come from elsewhere has no pipeline to be behind."""
+    stale = [step.stage for step in examine(root) if step.reasons] if (root / PIPELINE).exists() else []
+    if stale:
+        found = f"stage `{stale[0]}` is not up to date, a bundle ships what the pipeline made"
+        raise UsageError("plan", found, hint="tidegate repro && tidegate gate")
+
+
+def _require_idle(state: State) -> None:
+    rollout = state.rollout
+    if rollout:
+        found = f"rollout {rollout.id} of {rollout.candidate[:12]} is {rollout.phase}, one at a time"
+        raise ConflictError("plan", found, hint="tidegate rollout status, or `tidegate rollout abort`")
+
+
+def _digest(evidence: Evidence) -> str | None:
+    return rows_digest(evidence.baseline) if evidence.baseline else None
+
+
+def _judged(config: Config, layout: Layout, ledger: Ledger) -> Judged:
+    evidence = gather(config, layout, ledger)
+    decision = verdict_on(config, ledger, evidence)
+    wrong = 1 - evaluate(evidence.baseline or evidence.candidate).metrics["accuracy"]
+    return Judged(decision, recorded_event(ledger, decision).hash, {"wrong_rate": wrong})
+
+
+def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
+    """The recorded verdict on these rows under today's rules; UsageError when the gate was not asked."""
+    key = (rows_digest(evidence.candidate), _digest(evidence), rules_digest(config.gate))
+    for decision in reversed(decisions(ledger)):
+        if (decision.candidate, decision.baseline, decision.rules) == key:
+            return decision
+    raise UsageError("plan", "no verdict on these evaluation rows against what is live", hint="tidegate gate")
+
+
+def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
+    digest = build(config, layout, judged.decision)
+    live, known = state.live, state.version_of(digest)
+    action: Action = "release" if live is None else "nothing" if digest == live.bundle else "rollout"
+    is_rollout = action == "rollout"
+    basis = live.number if live else 0
+    return Plan(
+        id=sha256_bytes(f"{digest} {basis} {len(state.rollouts)}".encode())[:8],
+        at=time.time(),
+        action=action,
+        endpoint=config.project.name,
+        bundle=digest,
+        version=known.version if known else next_version(state),
+        decision=judged.cited,
+        commit=judged.decision.commit,
+        basis=basis,
+        stable=live.bundle if live else None,
+        steps=tuple(float(step) for step in config.rollout.steps) if is_rollout else (),
+        changes=_changes(layout, live.bundle, digest) if live else {},
+        expected=expect(config.rollout, judged.base_rates) if is_rollout else (),
+    )
+
+
+def _changes(layout: Layout, stable: str, candidate: str) -> dict[str, tuple[object, object]]:
+    """Parameters whose value differs between two bundles, with both values."""
+    old, new = provenance_of(layout, stable).params, provenance_of(layout, candidate).params
+    names = sorted(old.keys() | new.keys())
+    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}

@@ -1,0 +1,1 @@
+"""Bundles: packed and signed once, verified at every opening, released by digest."""

@@ -1,0 +1,160 @@
+"""Planners: published label counts, and the power that the planned labels really have."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom
+
+from tidegate.stats import power
+from tidegate.stats.exact import clopper_pearson, paired_p
+from tidegate.stats.power import bennett_labels, easeml_labels, floor_labels, paired_labels
+
+LAW = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "tolerance", "variables", "candidates", "expected"),
+    [
+        (0.99, 0.1, 1, 32, 404),
+        (0.99, 0.1, 1, 2**32, 1340),
+        (0.99, 0.1, 2, 32, 1753),
+        (0.99, 0.1, 2, 2**32, 5496),
+        (0.9999, 0.01, 1, 32, 63381),
+        (0.9999, 0.01, 1, 2**32, 156956),
+    ],
+)
+def test_easeml_labels_equal_the_published_table(
+    accuracy, tolerance, variables, candidates, expected
+) -> None:
+    found = easeml_labels(accuracy, tolerance=tolerance, variables=variables, candidates=candidates)
+    assert found == expected
+
+
+def test_another_clause_costs_as_much_as_twice_the_candidates() -> None:
+    two_clauses = easeml_labels(0.99, tolerance=0.1, clauses=2, candidates=32)
+    assert two_clauses == easeml_labels(0.99, tolerance=0.1, candidates=64) == 439
+
+
+@pytest.mark.parametrize(("candidates", "expected"), [(32, 29048), (2**32, 67706)])
+def test_bennett_labels_equal_the_published_table(candidates: int, expected: int) -> None:
+    assert bennett_labels(0.9999, tolerance=0.01, disagreement=0.1, candidates=candidates) == expected
+
+
+@LAW
+@given(tolerance=st.floats(0.01, 0.2), candidates=st.integers(1, 10**6))
+def test_bounds_ask_for_more_labels_when_more_is_promised(tolerance: float, candidates: int) -> None:
+    few = easeml_labels(0.95, tolerance=tolerance, candidates=candidates)
+    assert few <= easeml_labels(0.99, tolerance=tolerance, candidates=candidates)
+    assert few <= easeml_labels(0.95, tolerance=tolerance / 2, candidates=candidates)
+    bennett = bennett_labels(0.95, tolerance=tolerance, disagreement=0.2, candidates=candidates)
+    assert bennett <= bennett_labels(0.95, tolerance=tolerance, disagreement=0.3, candidates=candidates)
+    assert bennett <= bennett_labels(0.95, tolerance=tolerance, disagreement=0.2, candidates=candidates + 1)
+
+
+def test_the_exact_test_needs_a_fraction_of_the_labels_of_the_bounds() -> None:
+    found = paired_labels(0.1, margin=0.02, error=0.05)
+    assert found == pytest.approx(2022, rel=0.05)
+    assert found == 2116
+    assert found < bennett_labels(0.95, tolerance=0.02, disagreement=0.1)
+    assert found < easeml_labels(0.95, tolerance=0.02, variables=2) / 8
+
+
+@pytest.mark.parametrize(("margin", "shift"), [(0.0, 0.0), (0.02, -0.02), (-0.05, 0.05), (-0.1, 0.0)])
+def test_no_number_of_labels_shows_what_is_not_so(margin: float, shift: float) -> None:
+    assert paired_labels(0.1, margin=margin, error=0.05, shift=shift) is None
+
+
+@pytest.mark.parametrize(
+    ("disagreement", "margin", "shift", "promised"),
+    [(0.2, 0.1, 0.0, 0.9), (0.3, 0.15, 0.0, 0.8), (0.3, 0.0, 0.15, 0.9), (0.25, -0.02, 0.2, 0.9)],
+)
+def test_planned_pairs_pass_with_the_power_promised(disagreement, margin, shift, promised) -> None:
+    n = paired_labels(disagreement, margin=margin, error=0.05, power=promised, shift=shift)
+    assert n is not None
+    assert promised - 0.02 <= passing(n, disagreement, shift, margin=margin) <= promised + 0.05
+    assert passing(n // 2, disagreement, shift, margin=margin) < promised - 0.1
+
+
+def passing(n: int, share: float, difference: float, *, margin: float) -> float:
+    """The probability that the exact test at 5 % passes, over the likely numbers of discordant rows."""
+    spread = 3.5 * math.sqrt(n * share * (1 - share))
+    total, gained = 0.0, 0
+    for m in range(max(0, int(n * share - spread)), min(n, int(n * share + spread)) + 1):
+        while gained <= m and paired_p(gained, m - gained, n, margin=margin) > 0.05:
+            gained += 1
+        total += binom.pmf(m, n, share) * binom.sf(gained - 1, m, (1 + difference / share) / 2)
+    return total
+
+
+def test_plans_grow_with_disagreement_power_and_certainty() -> None:
+    base = paired_labels(0.2, margin=0.1, error=0.05)
+    assert base is not None
+    assert paired_labels(0.1, margin=0.1, error=0.05) < base < paired_labels(0.4, margin=0.1, error=0.05)
+    assert paired_labels(0.2, margin=0.1, error=0.05, power=0.5) < base
+    assert paired_labels(0.2, margin=0.1, error=0.001) > base
+    assert paired_labels(0.2, margin=0.1, error=0.05, shift=0.05) < base
+
+
+def test_models_that_agree_still_need_enough_rows_to_show_it() -> None:
+    n = paired_labels(0.0, margin=0.1, error=0.05)
+    assert n is not None
+    assert paired_p(0, 0, n, margin=0.1) <= 0.05
+    assert n < paired_labels(0.1, margin=0.1, error=0.05)
+
+
+def test_a_plan_never_asks_for_more_than_the_most(monkeypatch) -> None:
+    monkeypatch.setattr(power, "MOST", 40)
+    assert paired_labels(0.2, margin=0.1, error=0.05) == 40
+    assert floor_labels(0.62, 0.6, error=0.05) == 40
+
+
+@pytest.mark.parametrize(("rate", "value"), [(0.9, 0.9), (0.85, 0.9), (1.0, 1.0), (0.0, 0.0)])
+def test_a_floor_at_or_above_the_rate_is_never_proven(rate: float, value: float) -> None:
+    assert floor_labels(rate, value, error=0.05) is None
+
+
+@pytest.mark.parametrize("value", [0.0, -0.5])
+def test_a_floor_that_cannot_be_missed_needs_one_label(value: float) -> None:
+    assert floor_labels(0.9, value, error=0.05) == 1
+
+
+def test_a_perfect_model_needs_the_rule_of_three() -> None:
+    n = floor_labels(1.0, 0.95, error=0.05)
+    assert n == 59
+    assert clopper_pearson(n, n, error=0.05, side="lower").low >= 0.95
+
+
+@pytest.mark.parametrize(
+    ("rate", "value", "error", "promised"),
+    [
+        (0.9, 0.85, 0.05, 0.9),
+        (0.95, 0.9, 0.01, 0.8),
+        (0.6, 0.5, 0.05, 0.9),
+        (0.99, 0.5, 0.05, 0.5),
+        (0.2, 0.1, 1e-3, 0.95),
+    ],
+)
+def test_a_planned_floor_is_proven_with_the_power_promised(rate, value, error, promised) -> None:
+    n = floor_labels(rate, value, error=error, power=promised)
+    assert n is not None
+    assert proven(n, rate, value, error) >= promised
+    assert n <= 8 or proven(int(0.8 * n), rate, value, error) < promised
+
+
+def proven(n: int, rate: float, value: float, error: float) -> float:
+    """The probability that the lower Clopper-Pearson bound of `n` rows reaches `value`."""
+    enough = [k for k in range(n + 1) if clopper_pearson(k, n, error=error, side="lower").low >= value]
+    return float(np.sum(binom.pmf(enough, n, rate)))
+
+
+def test_a_plan_counts_only_what_the_gate_will_call_proven() -> None:
+    """Where the tail says proven and the bound misses by rounding, the bound decides."""
+    value = 0.14719863809710795
+    assert binom.sf(3, 8, value) <= 0.02 + 1e-15
+    assert clopper_pearson(4, 8, error=0.02, side="lower").low < value
+    n = floor_labels(0.9, value, error=0.02, power=0.9)
+    assert n is not None
+    assert proven(n, 0.9, value, 0.02) >= 0.9
