@@ -1,6 +1,7 @@
 import math
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.monitor.performance import fold_labels, performance_level, start_performance
 from tidegate.project import Monitor
@@ -63,8 +64,6 @@ def test_good_labels_before_do_not_delay_the_alarm_for_long(start, random):
 
 
 def test_a_model_that_was_never_right_cannot_get_worse(reference):
-    from msgspec.structs import replace
-
     performance = start_performance(replace(reference, errors=1000), SETTINGS)
     assert performance.limit == 1
     for _ in range(100):

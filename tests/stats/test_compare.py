@@ -113,7 +113,7 @@ def expectation(share: float, difference: float, *, margin: float) -> float:
 
 
 def test_looking_again_and_again_does_not_break_the_error(ceiling) -> None:
-    runs, looks, step, margin = 800, 15, 40, 0.02
+    runs, looks, step, margin = 600, 12, 60, 0.02
     rng = np.random.default_rng(6)
     counts = rng.multinomial(step, [0.04, 0.9, 0.06], size=(runs, looks)).cumsum(axis=1)
     alarms = [any(mixture_log_e(*look, margin=margin) >= math.log(20) for look in run) for run in counts]
@@ -121,6 +121,6 @@ def test_looking_again_and_again_does_not_break_the_error(ceiling) -> None:
 
 
 def test_looking_again_and_again_breaks_the_error_of_the_fixed_test() -> None:
-    counts = np.random.default_rng(7).multinomial(40, [0.08, 0.8, 0.12], size=(40, 12)).cumsum(axis=1)
+    counts = np.random.default_rng(7).multinomial(40, [0.08, 0.8, 0.12], size=(24, 10)).cumsum(axis=1)
     alarms = [any(paired_p(g, w, g + s + w, margin=0.04) <= 0.1 for g, s, w in run) for run in counts]
     assert np.mean(alarms) > 0.2

@@ -71,6 +71,11 @@ def test_the_normal_sensitivity_is_the_default() -> None:
     assert np.array_equal(drift_limits(CUTS, 100), drift_limits(CUTS, 100, sensitivity="normal"))
 
 
+def test_bets_lie_on_their_grids() -> None:
+    assert pytest.approx(0.02 * 45 ** (np.arange(8) / 7)) == DRIFT_BETS
+    assert pytest.approx(0.02 * 45 ** (np.arange(12) / 11)) == LOSS_BETS
+
+
 def test_nothing_seen_scores_nothing() -> None:
     assert drift_start(13).shape == (13, 2, 8)
     assert drift_start(13).size == 208

@@ -69,7 +69,7 @@ def test_no_number_of_labels_shows_what_is_not_so(margin: float, shift: float) -
 
 @pytest.mark.parametrize(
     ("disagreement", "margin", "shift", "promised"),
-    [(0.2, 0.1, 0.0, 0.9), (0.3, 0.15, 0.0, 0.8), (0.3, 0.0, 0.15, 0.9), (0.25, -0.02, 0.2, 0.9)],
+    [(0.2, 0.12, 0.0, 0.9), (0.3, 0.15, 0.0, 0.8), (0.3, 0.0, 0.15, 0.9), (0.25, -0.02, 0.2, 0.9)],
 )
 def test_planned_pairs_pass_with_the_power_promised(disagreement, margin, shift, promised) -> None:
     n = paired_labels(disagreement, margin=margin, error=0.05, power=promised, shift=shift)
@@ -90,12 +90,18 @@ def passing(n: int, share: float, difference: float, *, margin: float) -> float:
 
 
 def test_plans_grow_with_disagreement_power_and_certainty() -> None:
-    base = paired_labels(0.2, margin=0.1, error=0.05)
+    base = paired_labels(0.2, margin=0.15, error=0.05)
     assert base is not None
-    assert paired_labels(0.1, margin=0.1, error=0.05) < base < paired_labels(0.4, margin=0.1, error=0.05)
-    assert paired_labels(0.2, margin=0.1, error=0.05, power=0.5) < base
-    assert paired_labels(0.2, margin=0.1, error=0.001) > base
-    assert paired_labels(0.2, margin=0.1, error=0.05, shift=0.05) < base
+    assert paired_labels(0.1, margin=0.15, error=0.05) < base < paired_labels(0.4, margin=0.15, error=0.05)
+    assert paired_labels(0.2, margin=0.15, error=0.05, power=0.5) < base
+    assert paired_labels(0.2, margin=0.15, error=0.001) > base
+    assert paired_labels(0.2, margin=0.15, error=0.05, shift=0.05) < base
+
+
+def test_a_candidate_right_wherever_the_old_is_wrong_needs_ten_rows_at_one_in_a_thousand() -> None:
+    """2^-9 does not reach the error and 2^-10 does, however little power is asked."""
+    assert paired_labels(1.0, margin=0.0, error=1e-3, shift=1.0) == 10
+    assert paired_labels(0.05, margin=0.0, error=1e-3, shift=0.05, power=0.1) == 190
 
 
 def test_models_that_agree_still_need_enough_rows_to_show_it() -> None:
@@ -155,6 +161,6 @@ def test_a_plan_counts_only_what_the_gate_will_call_proven() -> None:
     value = 0.14719863809710795
     assert binom.sf(3, 8, value) <= 0.02 + 1e-15
     assert clopper_pearson(4, 8, error=0.02, side="lower").low < value
-    n = floor_labels(0.9, value, error=0.02, power=0.9)
-    assert n is not None
-    assert proven(n, 0.9, value, 0.02) >= 0.9
+    assert proven(8, 0.5, value, 0.02) < 0.55 <= binom.sf(3, 8, 0.5)
+    assert floor_labels(0.5, value, error=0.02, power=0.55) == 10
+    assert proven(10, 0.5, value, 0.02) >= 0.55

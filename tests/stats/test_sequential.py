@@ -62,6 +62,19 @@ def test_arm_given_event_equals_the_reference(canary, stable, ratio, side, expec
     assert log_mean_exp(wealth) == pytest.approx(expected, abs=5e-9)
 
 
+def test_bets_lie_on_the_grid_of_rate_ratios() -> None:
+    assert GRID == (1.1, 1.2, 1.35, 1.6, 2.0, 2.7, 4.0, 7.0, 15.0, 50.0)
+
+
+@pytest.mark.parametrize(
+    ("side", "rates"),
+    [("harm", [min(0.05 * g, 0.525) for g in GRID]), ("safe", [0.05 / g for g in GRID])],
+)
+def test_floor_evidence_is_the_binomial_likelihood_ratio_of_each_bet(side, rates) -> None:
+    expected = [binom.logpmf(7, 90, rate) - binom.logpmf(7, 90, 0.05) for rate in rates]
+    assert floor_log_e(7, 90, floor=0.05, side=side) == pytest.approx(expected)
+
+
 def test_share_log_e_equals_the_reference() -> None:
     assert share_log_e(30, 180, 0.1, k=100) == pytest.approx(0.6593855135, abs=1e-10)
 
@@ -187,7 +200,7 @@ def test_an_identical_version_is_not_rolled_back_through_an_incident(per_window,
     canary = rng.binomial(per_window // 10, base, size=(runs, looks))
     stable = rng.binomial(per_window - per_window // 10, base, size=(runs, looks))
     log_es = watch(canary, stable, 0.1)
-    assert alarm_share(log_es) <= min(0.03, ceiling(0.05, runs))
+    assert alarm_share(log_es) <= ceiling(0.015, runs)
     e = np.exp(log_es[:, -1])
     assert e.mean() <= 1 + 3 * e.std() / math.sqrt(runs)
 
@@ -215,7 +228,7 @@ def test_only_the_observed_share_forgives_a_router_that_delivers_more_than_it_sa
     units = rng.binomial(per_window, 0.12, size=(runs, looks))
     canary, stable = rng.binomial(units, base), rng.binomial(per_window - units, base)
     assert alarm_share(watch(canary, stable, units / per_window)) <= ceiling(0.05, runs)
-    assert alarm_share(watch(canary, stable, 0.1)) > 0.3
+    assert alarm_share(watch(canary, stable, 0.1)) > 0.7
 
 
 def test_a_canary_exactly_at_the_bound_is_not_promoted(ceiling) -> None:

@@ -35,7 +35,7 @@ def said_until_killed(start: Start) -> Callable[..., list[str]]:
         assert child.stdout
         said = [child.stdout.readline() for _ in range(lines)]
         child.kill()
-        said += child.communicate()[0].splitlines(keepends=True)
+        said += child.stdout.readlines()
         return [line.rstrip("\n") for line in said if line.endswith("\n")]
 
     return run

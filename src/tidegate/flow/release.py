@@ -178,13 +178,16 @@ def _rollback_entries(done: RolledBack) -> list[Entry]:
     return []
 
 
-def change(ledger: Ledger, entries_of: Callable[[State], Sequence[Entry]]) -> None:
-    """Append what follows from the state, as one transaction; again when somebody else was faster."""
+def change(ledger: Ledger, entries_of: Callable[[State], Sequence[Entry]]) -> bool:
+    """Append what follows from the state, as one transaction, and say whether anything did.
+
+    Tries again when somebody else was faster; ConflictError when that goes on.
+    """
     for _ in range(ATTEMPTS):
         state = ledger.state()
         entries = entries_of(state)
         if not entries or _appended(ledger, entries, state.seq):
-            return
+            return bool(entries)
     raise ConflictError("ledger", f"other processes won {ATTEMPTS} times in a row", hint="try again")
 
 

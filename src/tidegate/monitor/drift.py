@@ -92,8 +92,6 @@ def fold_window(drift: Drift, inputs: np.ndarray, outputs: Sequence[str]) -> Dri
     hits = _count(yardstick, inputs, outputs)
     scores = drift_step(drift.scores, hits, rows, limits=yardstick.limits)
     wealth = scores - np.logaddexp(0.0, drift.scores)
-    # a share cannot exceed 1: such a detector would only count windows, up to an alarm in the end
-    scores[yardstick.limits >= 1] = -np.inf
     window = drift.windows + 1
     trail = _follow(drift.trail, Trail(wealth, np.array(window), hits[:, None, None], np.array(rows)))
     return Drift(window, drift.rows + rows, yardstick, scores, trail)
@@ -155,9 +153,7 @@ def _answer_indicators(reference: Reference) -> Iterator[Indicator]:
 def _count(yardstick: Yardstick, inputs: np.ndarray, outputs: Sequence[str]) -> np.ndarray:
     expected = (len(outputs), len(yardstick.cuts))
     if inputs.shape != expected:
-        raise UsageError(
-            "drift", f"inputs of shape {inputs.shape}, rows and the reference's columns are {expected}"
-        )
+        raise UsageError("drift", f"inputs of shape {inputs.shape}, answers and columns need {expected}")
     ordered = np.sort(in_single(inputs.T), axis=1)
     columns = [count_hits(column, cuts) for column, cuts in zip(ordered, yardstick.cuts, strict=True)]
     counts = Counter(outputs)

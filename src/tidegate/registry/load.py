@@ -98,6 +98,7 @@ class OnnxModel:
     ) -> None:
         tensor = session.get_inputs()[0]
         self.bundle = bundle
+        self.digest = bundle.digest
         self.columns = tuple(column.name for column in bundle.contract.columns)
         self.input_name: str = tensor.name
         self.datatype = DATATYPES[tensor.type]

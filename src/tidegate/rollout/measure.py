@@ -119,14 +119,14 @@ class Meter:
 
     def __init__(self, rollout: Rollout, settings: Settings) -> None:
         self._rollout = rollout
+        self._arms = (rollout.stable, rollout.candidate)
         self._window = float(settings.window)
         self._meters = {guard.metric: GuardMeter(guard) for guard in settings.guard}
         self._closed = 0
         self._answers: dict[str, Prediction] = {}
-        self._early: dict[str, Label] = {}
 
     def add(self, predictions: Iterable[Prediction], labels: Iterable[Label]) -> None:
-        """Count new rows of the log; those of other bundles or from before the rollout are left out."""
+        """Count new rows of the log; those of other bundles, from before, or not drawn by chance are left out."""
         for row in predictions:
             if (
                 row.bundle in (self._rollout.stable, self._rollout.candidate)
@@ -150,15 +150,10 @@ class Meter:
             errors.add((self._still_open(row.at),), row.unit, row.role, is_event=row.status != 200)
         if "wrong_rate" in self._meters and row.output is not None:
             self._answers[row.request] = row
-            early = self._early.pop(row.request, None)
-            if early:
-                self._labeled(early)
 
     def _labeled(self, label: Label) -> None:
         row = self._answers.pop(label.request, None)
         if row is None or row.output is None:
-            if label.at >= self._rollout.started:
-                self._early[label.request] = label
             return
         stratum = (self._number(row.at), self._still_open(label.at))
         is_wrong = not agree(row.output, label.truth)

@@ -46,6 +46,8 @@ def drift_step(scores: np.ndarray, hits: np.ndarray, n: int, *, limits: np.ndarr
     bets = DRIFT_BETS / limit
     # at limit 1 nothing can exceed it, and rounding must not take log1p below -1
     wealth = counts * np.log1p(bets * (1 - limit)) + (n - counts) * np.log1p(-bets * limit)
+    # a share cannot exceed 1: such a bet would only count windows, up to an alarm in the end
+    wealth = np.where(limit < 1, wealth, -np.inf)
     moved: np.ndarray = wealth + np.logaddexp(0.0, scores)
     return moved
 

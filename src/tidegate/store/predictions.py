@@ -91,6 +91,12 @@ class PredictionLog:
         self.dropped += rows
 
 
+def cursor_at(folder: Path, at: float) -> Cursor:
+    """Where to start for the rows of time `at` and later: after the segments that were done before it."""
+    done = [path for path in folder.glob("*.seg") if path.stat().st_mtime < at]
+    return {path.name: path.stat().st_size for path in done}
+
+
 def read_predictions(folder: Path, cursor: Cursor | None = None) -> tuple[list[Prediction], Cursor]:
     """Predictions logged since `cursor` (from the start without one) by time, and the new cursor."""
     rows, moved = _read(folder, PREDICTIONS, Prediction, cursor or {})

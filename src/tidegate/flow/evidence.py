@@ -1,0 +1,153 @@
+"""What the prediction log says about the rollout in progress and about the release that is live."""
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from tidegate.domain import Label, Prediction, Rollout, agree
+from tidegate.monitor.decide import Evidence as Seen
+from tidegate.monitor.drift import drift_features, drift_level, fold_window, start_drift
+from tidegate.monitor.performance import fold_labels, performance_level, start_performance
+from tidegate.monitor.reference import Reference, parse_reference
+from tidegate.project import Config, parse_config
+from tidegate.registry.load import Bundle, load_model, open_bundle
+from tidegate.rollout.measure import GRACE_S, Evidence, Meter
+from tidegate.store.layout import Layout
+from tidegate.store.predictions import Cursor, cursor_at, read_labels, read_predictions
+from tidegate.store.state import State
+
+MOST_WAITING = 1_000_000
+
+
+class LogReader:
+    """Where in the prediction log one reader is."""
+
+    def __init__(self, folder: Path, since: float) -> None:
+        self._folder = folder
+        self._predictions: Cursor = cursor_at(folder, since)
+        self._labels: Cursor = self._predictions
+
+    def read(self) -> tuple[list[Prediction], list[Label]]:
+        """What is new: labels first, so that a label's prediction is never missed."""
+        labels, self._labels = read_labels(self._folder, self._labels)
+        predictions, self._predictions = read_predictions(self._folder, self._predictions)
+        return predictions, labels
+
+
+class RolloutWatch:
+    """The evidence of one rollout, by the rules that its candidate was released with."""
+
+    def __init__(self, layout: Layout, rollout: Rollout, candidate: Bundle) -> None:
+        self.settings = policy_of(candidate).rollout
+        self._reader = LogReader(layout.log, rollout.started)
+        self._meter = Meter(rollout, self.settings)
+
+    def evidence(self, now: float) -> Evidence:
+        """Everything logged by now."""
+        self._meter.add(*self._reader.read())
+        return self._meter.evidence(now)
+
+
+class ReleaseWatch:
+    """Drift and quality of the live bundle since its release, by the rules in its own policy."""
+
+    def __init__(self, layout: Layout, live: Bundle, since: float) -> None:
+        self.settings = policy_of(live).monitor
+        self._bundle = live.digest
+        self._since = since
+        self._reader = LogReader(layout.log, since)
+        reference = parse_reference(live.read("reference.json"))
+        self._columns = _columns(live, reference)
+        self._drift = start_drift(reference, self.settings)
+        self._features = tuple(drift_features(self._drift))
+        self._performance = start_performance(reference, self.settings)
+        self._rows: list[Prediction] = []
+        self._closed = 0
+        self._answers: dict[str, Prediction] = {}
+
+    def seen(self, now: float, *, dropped: int) -> Seen:
+        """What the detectors say at `now`; `dropped` rows were lost since the last look."""
+        predictions, labels = self._reader.read()
+        self._take(row for row in predictions if row.bundle == self._bundle and row.at >= self._since)
+        self._judge_labels(labels)
+        self._close_windows(now)
+        drift, performance = self._drift, self._performance
+        return Seen(
+            drift_level=drift_level(drift),
+            features=self._features,
+            windows=drift.windows,
+            rows=drift.rows,
+            performance_level=performance_level(performance),
+            labels=performance.labels,
+            errors=performance.errors,
+            limit=performance.limit,
+            log_dropped=dropped,
+        )
+
+    def _take(self, rows: Iterable[Prediction]) -> None:
+        for row in rows:
+            if row.output is not None:
+                self._rows.append(row)
+                self._answers[row.request] = row
+        for request in list(self._answers)[: max(0, len(self._answers) - MOST_WAITING)]:
+            del self._answers[request]
+
+    def _judge_labels(self, labels: Sequence[Label]) -> None:
+        """Labels of this release's predictions; each prediction counts once."""
+        pairs = [(self._answers.pop(label.request, None), label) for label in labels]
+        right = [agree(row.output, label.truth) for row, label in pairs if row and row.output is not None]
+        self._performance = fold_labels(self._performance, right.count(False), len(right))
+
+    def _close_windows(self, now: float) -> None:
+        """Fold the windows that are over; one with too few rows goes on into the next."""
+        current = self._number(now - GRACE_S)
+        if current <= self._closed:
+            return
+        self._closed = current
+        over = sorted((row for row in self._rows if self._number(row.at) < current), key=lambda row: row.at)
+        rest = [row for row in self._rows if self._number(row.at) >= current]
+        waiting: list[Prediction] = []
+        for _, rows in groupby(over, key=lambda row: self._number(row.at)):
+            waiting += rows
+            if len(waiting) >= self.settings.min_rows:
+                self._fold(waiting)
+                waiting = []
+        self._rows = waiting + rest
+
+    def _number(self, at: float) -> int:
+        return int(at // float(self.settings.window))
+
+    def _fold(self, rows: Sequence[Prediction]) -> None:
+        import numpy as np
+
+        inputs = np.array([row.inputs for row in rows], dtype=float)[:, self._columns]
+        self._drift = fold_window(self._drift, inputs, [str(row.output) for row in rows])
+        self._features = tuple(drift_features(self._drift))
+
+
+def watch_rollout(config: Config, layout: Layout, rollout: Rollout) -> RolloutWatch:
+    """The watch of a rollout; TidegateError when its candidate cannot be opened or served."""
+    bundle = _open(config, layout, rollout.candidate)
+    load_model(bundle)
+    return RolloutWatch(layout, rollout, bundle)
+
+
+def watch_release(config: Config, layout: Layout, state: State) -> ReleaseWatch:
+    """The watch of what is live, from its release on; a state with nothing live has none."""
+    release = state.releases[-1]
+    return ReleaseWatch(layout, _open(config, layout, release.bundle), release.at)
+
+
+def policy_of(bundle: Bundle) -> Config:
+    """The settings that a bundle was released with."""
+    return parse_config(bundle.read("policy.toml").decode())
+
+
+def _open(config: Config, layout: Layout, digest: str) -> Bundle:
+    return open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require)
+
+
+def _columns(bundle: Bundle, reference: Reference) -> list[int]:
+    """Where in a logged row the reference's columns stand."""
+    names = [column.name for column in bundle.contract.columns]
+    return [names.index(column.name) for column in reference.columns]

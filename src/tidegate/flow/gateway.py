@@ -1,0 +1,202 @@
+"""One gateway worker: serves what the ledger says is live, and follows it within POLL_S.
+
+Run as `python -m tidegate.flow.gateway ROOT SOCKET NAME` by the supervisor, which owns the socket.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from tidegate.domain import Role, Rollout
+from tidegate.errors import TidegateError
+from tidegate.project import Config, load_config
+from tidegate.registry.load import OnnxModel, load_model, open_bundle
+from tidegate.serve.engine import Engine
+from tidegate.serve.http import App
+from tidegate.serve.parse import Shape
+from tidegate.serve.record import Metrics
+from tidegate.serve.route import Arm, Route
+from tidegate.store.files import write_atomic
+from tidegate.store.layout import Layout
+from tidegate.store.ledger import Ledger, open_ledger
+from tidegate.store.predictions import PredictionLog
+from tidegate.store.state import State
+
+POLL_S = 0.05
+DRAIN_S = 10
+KEPT_MODELS = 4
+BACKLOG = 2048
+
+
+class Worker(NamedTuple):
+    """Everything one worker owns."""
+
+    name: str
+    config: Config
+    layout: Layout
+    log: PredictionLog
+    engine: Engine
+    app: App
+    metrics: Metrics
+    models: dict[str, OnnxModel]
+
+
+def main(root: str, handle: str, name: str) -> None:
+    """Serve on the inherited socket until SIGTERM, or until the supervisor is gone."""
+    import uvloop
+
+    worker = _worker(Path(root), name)
+    listening = socket.socket(fileno=int(handle))
+    try:
+        uvloop.run(_serve(worker, listening))
+    finally:
+        worker.engine.close()
+        worker.log.close()
+
+
+def _worker(root: Path, name: str) -> Worker:
+    config, layout, metrics = load_config(root), Layout(root), Metrics()
+    log = PredictionLog(layout.log, name)
+    engine = Engine(log.write)
+    app = App(engine, log.write_labels, config.serve, metrics)
+    return Worker(name, config, layout, log, engine, app, metrics, {})
+
+
+async def _serve(worker: Worker, listening: socket.socket) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        """Leaves the signals to us: uvicorn would raise them again after its shutdown."""
+
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            yield
+
+    settings = uvicorn.Config(
+        worker.app,
+        loop="none",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    server = Server(settings)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    with open_ledger(worker.layout.ledger) as ledger:
+        following = loop.create_task(_follow(worker, ledger))
+        following.add_done_callback(lambda _: stop())
+        await server.serve(sockets=[listening])
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+async def _follow(worker: Worker, ledger: Ledger) -> None:
+    """Swap the route when the ledger moves; ends when the supervisor is gone."""
+    state, parent, reported = State(), os.getppid(), 0
+    while os.getppid() == parent:
+        if ledger.head() != state.seq:
+            state = ledger.follow(state)
+            await _swap(worker, state)
+        if worker.log.dropped != reported and _report_gap(worker):
+            reported = worker.log.dropped
+            _note(worker)
+        await asyncio.sleep(POLL_S)
+
+
+async def _swap(worker: Worker, state: State) -> None:
+    """Load in a thread what the new route needs; on failure what answered before goes on answering."""
+    try:
+        route = await asyncio.to_thread(build_route, worker, state)
+    except (TidegateError, OSError) as error:
+        print(f"gateway {worker.name}: {error}; the route stays as it was", file=sys.stderr, flush=True)  # noqa: T201
+        return
+    if route is None:
+        return
+    shapes = {arm.model.digest: _shape(worker.models[arm.model.digest]) for arm in _arms(route)}
+    worker.app.shapes = {**worker.app.shapes, **shapes}
+    worker.engine.route = route
+    _note(worker)
+
+
+def _note(worker: Worker) -> None:
+    route = worker.engine.route
+    if route is not None:
+        worker.metrics.note(release=route.stable.release, weight=route.weight, dropped=worker.log.dropped)
+
+
+def build_route(worker: Worker, state: State) -> Route | None:
+    """The route that a state asks for; a canary that cannot be loaded gets no traffic. None with nothing live."""
+    live = state.live
+    if live is None:
+        return None
+    stable = _arm(worker, state, live.bundle, "stable")
+    route = Route(worker.config.project.name, stable)
+    rollout = state.rollout
+    return _with_canary(worker, state, route, rollout) if rollout else route
+
+
+def _with_canary(worker: Worker, state: State, route: Route, rollout: Rollout) -> Route:
+    try:
+        canary = _arm(worker, state, rollout.candidate, "canary")
+    except TidegateError as error:
+        print(f"gateway {worker.name}: {error}; the canary gets no traffic", file=sys.stderr, flush=True)  # noqa: T201
+        return route
+    return route._replace(canary=canary, weight=rollout.weight, salt=rollout.id)
+
+
+def _arm(worker: Worker, state: State, digest: str, role: Role) -> Arm:
+    version = state.version_of(digest)
+    number = state.live.number if state.live else 0
+    return Arm(_model(worker, digest), role, version.version if version else 0, number)
+
+
+def _model(worker: Worker, digest: str) -> OnnxModel:
+    """A model from memory, where the last few stay so that going back needs no loading."""
+    model = worker.models.pop(digest, None)
+    if model is None:
+        layout, require = worker.layout, worker.config.sign.require
+        model = load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=require))
+    worker.models[digest] = model
+    while len(worker.models) > KEPT_MODELS:
+        del worker.models[next(iter(worker.models))]
+    return model
+
+
+def _shape(model: OnnxModel) -> Shape:
+    columns = model.bundle.contract.columns
+    optional = frozenset(column.name for column in columns if not column.is_required)
+    return Shape(tuple(column.name for column in columns), optional)
+
+
+def _arms(route: Route) -> list[Arm]:
+    return [arm for arm in (route.stable, route.canary) if arm is not None]
+
+
+def _report_gap(worker: Worker) -> bool:
+    """Tell the watcher how many rows the log lost; on a full disk the next attempt may succeed."""
+    try:
+        write_atomic(worker.layout.run / f"{worker.name}.dropped", str(worker.log.dropped))
+    except OSError:
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,292 @@
+"""The supervisor: one socket, gateway workers and, with `up`, the watcher; each is started again when it dies."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from tidegate.errors import ConflictError, TidegateError, UnavailableError, UsageError
+from tidegate.project import load_config
+from tidegate.serve.record import SHARED_FOLDER
+from tidegate.store.files import write_atomic
+from tidegate.store.layout import Layout
+from tidegate.store.ledger import open_ledger
+from tidegate.store.lock import hold
+
+POLL_S = 0.1
+START_S = 30.0
+STOP_S = 20.0
+BIND_S = 5.0
+QUICK_DEATH_S = 10.0
+LONGEST_PAUSE_S = 5.0
+
+SUPERVISOR = "supervisor"
+
+
+class Address(NamedTuple):
+    """Where the endpoint listens."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The base of every path."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+
+class Up(NamedTuple):
+    """A service in the background; `was_up` when it was there before."""
+
+    process: int
+    url: str
+    was_up: bool
+
+
+def address_of(text: str) -> Address:
+    """`HOST:PORT`, the host in brackets for IPv6; UsageError for anything else."""
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
+        raise UsageError("serve.address", f"`{text}`, expected HOST:PORT such as 127.0.0.1:8080")
+    return Address(host.strip("[]"), int(port))
+
+
+def up(root: Path) -> Up:
+    """Start the service in the background and wait until it is ready.
+
+    Raises TidegateError with the service's own words when it does not come up, UsageError when nothing
+    is live.
+    """
+    layout = Layout(root)
+    address = address_of(load_config(root).serve.address)
+    _require_live(layout)
+    running = _running(layout)
+    if running:
+        return Up(running, address.url, True)
+    started = _start_detached(layout)
+    _wait_until_ready(layout, address, started)
+    return Up(started.pid, address.url, False)
+
+
+def down(root: Path) -> int | None:
+    """Stop the service after draining; the supervisor's process, None when nothing ran."""
+    layout = Layout(root)
+    process = _running(layout)
+    if process is None:
+        return None
+    os.kill(process, signal.SIGTERM)
+    if not _wait(lambda: _running(layout) is None, STOP_S):
+        os.killpg(process, signal.SIGKILL)
+    return process
+
+
+def serve(root: Path, *, watch: bool) -> None:
+    """Supervise in the foreground until SIGTERM or SIGINT.
+
+    Raises ConflictError when the project is being served already or the address is taken.
+    """
+    layout = Layout(root)
+    config = load_config(root)
+    _require_live(layout)
+    with (
+        hold(layout.run / f"{SUPERVISOR}.lock", what="serve", wait_s=2),
+        _listen(address_of(config.serve.address)) as listening,
+    ):
+        _supervise(layout, _commands(root, listening, workers=config.serve.workers, watch=watch), listening)
+
+
+class Child(NamedTuple):
+    """A running process of the service, how often in a row it died young, and when it may start again."""
+
+    process: "subprocess.Popen[bytes] | None"
+    born: float
+    deaths: int
+    due: float
+
+
+def _supervise(layout: Layout, commands: Mapping[str, list[str]], listening: socket.socket) -> None:
+    stopping = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopping.set())
+    environ = _environ(layout, len(commands))
+    _write_pid(layout, SUPERVISOR, os.getpid())
+    children = {name: Child(None, 0.0, 0, 0.0) for name in commands}
+    try:
+        while not stopping.wait(POLL_S):
+            for name, words in commands.items():
+                start = _Start(layout, name, words, listening, environ)
+                children[name] = _keep_alive(children[name], start, now=time.monotonic())
+    finally:
+        _stop_all(children)
+        for name in (SUPERVISOR, *commands):
+            (layout.run / f"{name}.pid").unlink(missing_ok=True)
+
+
+class _Start(NamedTuple):
+    """How to start a child."""
+
+    layout: Layout
+    name: str
+    words: list[str]
+    listening: socket.socket
+    environ: dict[str, str]
+
+    def __call__(self) -> "subprocess.Popen[bytes]":
+        handles = (self.listening.fileno(),)
+        process = subprocess.Popen(self.words, pass_fds=handles, env=self.environ, stdin=subprocess.DEVNULL)
+        _write_pid(self.layout, self.name, process.pid)
+        return process
+
+
+def _keep_alive(child: Child, start: _Start, *, now: float) -> Child:
+    """The child as it is, or after its death a new one, later each time that it dies young."""
+    if child.process is not None and child.process.poll() is None:
+        return child
+    if child.process is None:
+        return Child(start(), now, child.deaths, 0.0) if now >= child.due else child
+    deaths = child.deaths + 1 if now - child.born < QUICK_DEATH_S else 1
+    pause = min(0.1 * 2**deaths, LONGEST_PAUSE_S)
+    ended = f"{start.name} ended with exit code {child.process.returncode}"
+    print(f"{ended}, starting it again in {pause:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
+    return Child(None, now, deaths, now + pause)
+
+
+def _stop_all(children: Mapping[str, Child]) -> None:
+    running = [child.process for child in children.values() if child.process is not None]
+    for process in running:
+        process.terminate()
+    end = time.monotonic() + STOP_S - 5
+    for process in running:
+        try:
+            process.wait(max(0.1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _commands(root: Path, listening: socket.socket, *, workers: int, watch: bool) -> dict[str, list[str]]:
+    python = [sys.executable, "-m"]
+    handle = str(listening.fileno())
+    names = [f"gateway-{i}" for i in range(workers)]
+    commands = {name: [*python, "tidegate.flow.gateway", str(root), handle, name] for name in names}
+    return commands | ({"watch": [*python, "tidegate.flow.watch", str(root)]} if watch else {})
+
+
+def _environ(layout: Layout, processes: int) -> dict[str, str]:
+    """Workers count for Prometheus together in a folder, which starts empty."""
+    if processes <= 2:
+        return dict(os.environ)
+    folder = layout.run / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    return os.environ | {SHARED_FOLDER: str(folder)}
+
+
+@contextmanager
+def _listen(address: Address) -> Iterator[socket.socket]:
+    """The listening socket; a service that is just ending may hold the address for a moment."""
+    end = time.monotonic() + BIND_S
+    while True:
+        try:
+            listening = socket.create_server(
+                (address.host, address.port),
+                family=socket.AF_INET6 if ":" in address.host else socket.AF_INET,
+                backlog=2048,
+            )
+        except OSError as error:
+            if time.monotonic() < end:
+                time.sleep(POLL_S)
+                continue
+            found = f"{address.host}:{address.port}: {(error.strerror or str(error)).lower()}"
+            hint = "set another serve.address in tidegate.toml"
+            raise ConflictError("serve.address", found, hint=hint) from None
+        with listening:
+            yield listening
+        return
+
+
+def _require_live(layout: Layout) -> None:
+    with open_ledger(layout.ledger) as ledger:
+        if ledger.state().live is None:
+            raise UnavailableError("serve", "nothing is live yet", hint="tidegate plan && tidegate apply")
+
+
+def _start_detached(layout: Layout) -> "subprocess.Popen[bytes]":
+    layout.run.mkdir(parents=True, exist_ok=True)
+    words = [sys.executable, "-c", "from tidegate.cli.main import main; main()", "serve", "--watch"]
+    with (layout.run / "up.log").open("wb") as log:
+        return subprocess.Popen(
+            words, cwd=layout.root, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _wait_until_ready(layout: Layout, address: Address, started: "subprocess.Popen[bytes]") -> None:
+    def is_up() -> bool:
+        return _pid_of(layout) == started.pid and is_ready(address)
+
+    ready = _wait(lambda: started.poll() is not None or is_up(), START_S)
+    if ready and started.poll() is None:
+        return
+    if started.poll() is None:
+        os.killpg(started.pid, signal.SIGKILL)
+    raise TidegateError("up", _last_words(layout), hint="less .tidegate/run/up.log")
+
+
+def _pid_of(layout: Layout) -> int:
+    """The supervisor that owns the socket by now, 0 before it does."""
+    path = layout.run / f"{SUPERVISOR}.pid"
+    return int(path.read_text()) if path.exists() else 0
+
+
+def is_ready(address: Address) -> bool:
+    """Whether the endpoint answers and something is live behind it."""
+    import http.client
+
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _last_words(layout: Layout) -> str:
+    lines = (layout.run / "up.log").read_text(errors="replace").splitlines()
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or [f"not ready after {START_S:.0f} s"])[-1]
+
+
+def _running(layout: Layout) -> int | None:
+    """The supervisor's process: whoever holds its lock."""
+    path = layout.run / f"{SUPERVISOR}.lock"
+    if not path.exists():
+        return None
+    try:
+        with hold(path, what="serve", wait_s=0):
+            return None
+    except ConflictError:
+        text = path.read_text()
+        return int(text) if text.isdigit() else None
+
+
+def _wait(is_met: Callable[[], object], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not is_met():
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL_S / 2)
+    return True
+
+
+def _write_pid(layout: Layout, name: str, process: int) -> None:
+    write_atomic(layout.run / f"{name}.pid", f"{process}\n")

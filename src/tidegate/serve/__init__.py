@@ -1,0 +1,1 @@
+"""The gateway's rooms: which bundle answers, batches of rows through it, and the protocols around it."""
