@@ -91,6 +91,16 @@ def test_an_empty_window_still_counts_as_a_window() -> None:
         assert drift_score(scores) == pytest.approx(math.log(window))
 
 
+def test_a_limit_of_one_cannot_be_exceeded_and_never_counts_a_window() -> None:
+    limits = drift_limits(np.array([0.999]), 100)
+    assert limits[0, 0] == 1.0
+    scores = drift_start(1)
+    for _ in range(50):
+        scores = drift_step(scores, np.array([100]), 100, limits=limits)
+    assert drift_score(scores[0, 0]) == -math.inf
+    assert np.isfinite(scores[0, 1]).all()
+
+
 def test_a_batch_without_labels_changes_nothing() -> None:
     scores = performance_step(performance_start(), 3, 20, limit=0.1)
     assert performance_step(scores, 0, 0, limit=0.1) is scores

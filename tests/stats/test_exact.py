@@ -12,7 +12,7 @@ from scipy.stats import beta, binom, binomtest, norm
 from tidegate.stats.exact import Interval, clopper_pearson, mcnemar, paired_interval, paired_p
 
 LAW = settings(max_examples=40, deadline=None, derandomize=True)
-SLOW_LAW = settings(max_examples=5, deadline=None, derandomize=True)
+SLOW_LAW = settings(max_examples=4, deadline=None, derandomize=True)
 
 
 @st.composite

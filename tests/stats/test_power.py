@@ -90,12 +90,12 @@ def passing(n: int, share: float, difference: float, *, margin: float) -> float:
 
 
 def test_plans_grow_with_disagreement_power_and_certainty() -> None:
-    base = paired_labels(0.2, margin=0.15, error=0.05)
+    base = paired_labels(0.2, margin=0.25, error=0.05)
     assert base is not None
-    assert paired_labels(0.1, margin=0.15, error=0.05) < base < paired_labels(0.4, margin=0.15, error=0.05)
-    assert paired_labels(0.2, margin=0.15, error=0.05, power=0.5) < base
-    assert paired_labels(0.2, margin=0.15, error=0.001) > base
-    assert paired_labels(0.2, margin=0.15, error=0.05, shift=0.05) < base
+    assert paired_labels(0.1, margin=0.25, error=0.05) < base < paired_labels(0.4, margin=0.25, error=0.05)
+    assert paired_labels(0.2, margin=0.25, error=0.05, power=0.5) < base
+    assert paired_labels(0.2, margin=0.25, error=0.001) > base
+    assert paired_labels(0.2, margin=0.25, error=0.05, shift=0.05) < base
 
 
 def test_a_candidate_right_wherever_the_old_is_wrong_needs_ten_rows_at_one_in_a_thousand() -> None:

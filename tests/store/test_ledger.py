@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tidegate.domain import Event
@@ -271,6 +272,17 @@ def test_a_past_that_is_rewritten_with_all_its_hashes_changes_the_head(
             forged.append("test.happened", "s", body, at=1.0)
         assert forged.verify().events == ledger.verify().events
         assert forged.verify().head != ledger.verify().head
+
+
+def test_an_event_rewritten_with_its_own_hash_does_not_fit_the_next(
+    ledger: Ledger, tamper: Callable[..., None]
+) -> None:
+    forged = msgspec.structs.replace(ledger.events()[1], body={"number": 9})
+    tamper(f"update event set body = '{{\"number\":9}}', hash = '{recomputed(forged)}' where seq = 2")
+    with pytest.raises(
+        CorruptError, match=r"^ledger: event 3 differs from its hash or does not follow event 2$"
+    ):
+        ledger.verify()
 
 
 def test_the_loss_of_the_tail_with_its_counter_shows_only_in_the_head(

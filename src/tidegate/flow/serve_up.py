@@ -67,7 +67,7 @@ def up(root: Path) -> Up:
     layout = Layout(root)
     address = address_of(load_config(root).serve.address)
     _require_live(layout)
-    running = _running(layout)
+    running = service_process(layout)
     if running:
         return Up(running, address.url, True)
     started = _start_detached(layout)
@@ -78,11 +78,11 @@ def up(root: Path) -> Up:
 def down(root: Path) -> int | None:
     """Stop the service after draining; the supervisor's process, None when nothing ran."""
     layout = Layout(root)
-    process = _running(layout)
+    process = service_process(layout)
     if process is None:
         return None
     os.kill(process, signal.SIGTERM)
-    if not _wait(lambda: _running(layout) is None, STOP_S):
+    if not _wait(lambda: service_process(layout) is None, STOP_S):
         os.killpg(process, signal.SIGKILL)
     return process
 
@@ -266,7 +266,7 @@ def _last_words(layout: Layout) -> str:
     return (errors or lines or [f"not ready after {START_S:.0f} s"])[-1]
 
 
-def _running(layout: Layout) -> int | None:
+def service_process(layout: Layout) -> int | None:
     """The supervisor's process: whoever holds its lock."""
     path = layout.run / f"{SUPERVISOR}.lock"
     if not path.exists():
