@@ -115,10 +115,10 @@ class Engine:
                 self._finish(jobs, self._predict(jobs))
 
     def _back(
-        self, loop: asyncio.AbstractEventLoop, jobs: Sequence[Job], results: "Sequence[Result]"
+        self, loop: asyncio.AbstractEventLoop, jobs: Sequence[Job], done: "asyncio.Future[list[Result]]"
     ) -> None:
         self._busy.discard(jobs[0].arm.model.digest)
-        self._finish(jobs, results)
+        self._finish(jobs, done.result())
         if self._waiting:
             self._run_soon(loop)
 
@@ -136,9 +136,8 @@ class Engine:
         now = time.time()
         endpoint = self.route.endpoint if self.route else ""
         done = [_answered(job, result) for job, result in zip(jobs, results, strict=True)]
-        self._write(
-            [row for job, one in zip(jobs, done, strict=True) for row in _rows(endpoint, job, one, now)]
-        )
+        rows = (_rows(endpoint, job, one, now) for job, one in zip(jobs, done, strict=True))
+        self._write([row for some in rows for row in some])
         for job, one in zip(jobs, done, strict=True):
             self._rows -= len(job.ask.rows)
             if job.reply.cancelled():

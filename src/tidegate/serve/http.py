@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, NamedTuple
 
@@ -95,6 +96,9 @@ class App:
             return _refusal(400, error, request_id)
         except ModelFailedError as error:
             return _refusal(500, error, request_id)
+        except Exception:  # a fault of ours must reach the client as a reply and the log as a trace
+            traceback.print_exc()
+            return _refusal(500, TidegateError("", "internal error, see the log of the gateway"), request_id)
 
     async def _route(self, request: Request, request_id: str) -> Reply:
         parts = request.path.strip("/").split("/")
