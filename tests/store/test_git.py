@@ -141,9 +141,6 @@ def test_a_commit_of_nothing_is_refused(root: Path, git: Git) -> None:
         first_commit(root, "Again")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="with the fallback identity the first word is `-c`"
-)
 def test_a_refusal_names_the_git_command_whoever_commits(root: Path) -> None:
     first_commit(root, "Begin")
     with pytest.raises(TidegateError, match=r"^git commit: "):

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -219,7 +218,7 @@ def test_a_segment_cut_at_any_byte_yields_a_prefix_of_its_frames(
         rows, cursor = read_predictions(Path(name))
         assert rows == [item for frame in frames[:whole] for item in frame]
         assert cursor.get(segment.name, 0) == ends[whole]
-        assert recent_predictions(Path(name), 100) == sorted(rows, key=lambda item: -item.at)
+        assert recent_predictions(Path(name), 100) == sorted(rows, key=lambda item: item.at)[::-1]
         assert damaged_segments(Path(name)) == []
 
 
@@ -245,18 +244,12 @@ def test_a_flipped_byte_drops_its_frame_and_what_follows_and_is_named(
             assert damaged_segments(folder) == [framed.name]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="a length beyond the end looks like a torn tail"
-)
 def test_a_flipped_length_is_named_too(framed: Path, folder: Path) -> None:
     whole = framed.read_bytes()
     framed.write_bytes(whole[:1] + bytes([whole[1] ^ 0xFF]) + whole[2:])
     assert damaged_segments(folder) == [framed.name]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=msgspec.DecodeError, reason="zeros are an empty frame with its right checksum"
-)
 @pytest.mark.parametrize("zeros", [8, 4096])
 def test_a_tail_of_zeros_as_a_power_cut_leaves_it_is_dropped(framed: Path, folder: Path, zeros: int) -> None:
     framed.write_bytes(framed.read_bytes() + bytes(zeros))
@@ -378,7 +371,6 @@ def test_nothing_is_recent_before_the_first_row(folder: Path) -> None:
     assert damaged_segments(folder) == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="a stable sort keeps equal times oldest first")
 def test_of_rows_at_the_same_time_the_last_written_is_the_newest(log: PredictionLog, folder: Path) -> None:
     log.write([row("r0"), row("r1"), row("r2")])
     assert requests(recent_predictions(folder, 2)) == ["r2", "r1"]

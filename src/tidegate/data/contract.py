@@ -1,6 +1,7 @@
 """The data contract: which columns a model is asked with, in the Open Data Contract Standard v3.1."""
 
 import json
+import re
 from typing import Any, Literal, NamedTuple, get_args
 
 from tidegate.data.tables import Table
@@ -53,19 +54,19 @@ def render_contract(contract: Contract) -> str:
     lines = [
         f"apiVersion: {API_VERSION}",
         "kind: DataContract",
-        f"id: {json.dumps(f'urn:tidegate:contract:{contract.name}')}",
-        f"name: {json.dumps(contract.name)}",
+        f"id: {_quoted(f'urn:tidegate:contract:{contract.name}')}",
+        f"name: {_quoted(contract.name)}",
         "version: 1.0.0",
         "status: active",
         "schema:",
-        f"- name: {json.dumps(contract.name)}",
+        f"- name: {_quoted(contract.name)}",
         "  logicalType: object",
         "  properties:",
     ]
     for column in contract.columns:
         required = str(column.is_required).lower()
         lines += [
-            f"  - name: {json.dumps(column.name)}",
+            f"  - name: {_quoted(column.name)}",
             f"    logicalType: {column.kind}",
             f"    required: {required}",
         ]
@@ -75,6 +76,16 @@ def render_contract(contract: Contract) -> str:
 def infer_contract(name: str, table: Table) -> Contract:
     """The contract that a table's values keep: a column without an empty cell is required."""
     return Contract(name, tuple(_inferred(column, table.values[column]) for column in table.columns))
+
+
+def _quoted(text: str) -> str:
+    """A JSON string, which YAML reads as well: but surrogate pairs it refuses, so it gets whole characters."""
+    pairs = r"\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})"
+    return re.sub(pairs, lambda pair: f"\\U{_joined(pair[1], pair[2]):08x}", json.dumps(text))
+
+
+def _joined(high: str, low: str) -> int:
+    return 0x10000 + ((int(high, 16) - 0xD800) << 10) + int(low, 16) - 0xDC00
 
 
 def _column(text: str, where: str, index: int, entry: Any) -> Column:

@@ -22,7 +22,7 @@ class Table(NamedTuple):
         return len(self.values[self.columns[0]]) if self.columns else 0
 
     def numbers(self, names: Sequence[str]) -> "np.ndarray":
-        """Columns as float64 [rows, names]; UsageError for a missing column or a value that is no number."""
+        """Columns as float64 [rows, names], None as NaN; UsageError for a missing column or what is no number."""
         import numpy as np
 
         found = np.empty((len(self), len(names)))
@@ -37,12 +37,13 @@ class Table(NamedTuple):
             raise UsageError("table", f"no column `{name}`{did_you_mean(name, self.columns)}")
         try:
             return np.array(self.values[name], dtype=float)
-        except (TypeError, ValueError):
-            row = next(
-                i for i, value in enumerate(self.values[name], 1) if not isinstance(value, int | float)
-            )
-            found = f"column `{name}` holds {self.values[name][row - 1]!r}, expected a number"
-            raise UsageError(f"table: row {row}", found) from None
+        except (TypeError, ValueError, OverflowError):
+            # an empty cell stands out only where nothing else does
+            cells = self.values[name]
+            wrong = [i for i, cell in enumerate(cells) if not _is_number(cell)]
+            row = next((i for i in wrong if cells[i] != ""), wrong[0])
+            found = f"column `{name}` holds {cells[row]!r}, expected a number"
+            raise UsageError(f"table: row {row + 1}", found) from None
 
 
 def read_table(path: Path) -> Table:
@@ -50,7 +51,7 @@ def read_table(path: Path) -> Table:
 
     Raises NotFoundError without the file and UsageError, naming the line, for what is wrong in it.
     """
-    if not path.exists():
+    if not path.is_file():
         raise NotFoundError(path.name, f"no such file in {path.parent.name or '.'}", hint="tidegate repro")
     if path.suffix == ".parquet":
         return _read_parquet(path)
@@ -62,27 +63,43 @@ def read_table(path: Path) -> Table:
 def _read_csv(path: Path) -> Table:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file, strict=True))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UsageError(path.name, f"{error}, expected UTF-8 CSV") from None
-    if not lines:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise UsageError(f"{path.name}:{reader.line_num}", f"{error}, expected CSV") from None
+    except UnicodeDecodeError as error:
+        raise UsageError(path.name, f"byte {error.start} is not UTF-8, expected CSV in UTF-8") from None
+    if not lines or not lines[0][1]:
         raise UsageError(path.name, "no header line, expected the names of the columns")
-    heads, rows = tuple(lines[0]), [row for row in lines[1:] if row]
+    heads, rows = tuple(lines[0][1]), [row for _, row in lines[1:] if row]
     _check_shape(path.name, heads, lines)
     return Table(heads, {name: _typed([row[i] for row in rows]) for i, name in enumerate(heads)})
 
 
-def _check_shape(where: str, heads: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+def _check_shape(where: str, heads: Sequence[str], lines: Sequence[tuple[int, Sequence[str]]]) -> None:
     twice = next((name for name in heads if heads.count(name) > 1), None)
     if twice is not None:
         raise UsageError(f"{where}:1", f"column `{twice}` appears twice, names must be distinct")
-    for number, row in enumerate(lines, 1):
+    for number, row in lines:
         if row and len(row) != len(heads):
             raise UsageError(f"{where}:{number}", f"{len(row)} values, the header has {len(heads)}")
 
 
+def _is_number(cell: object) -> bool:
+    try:
+        float(cell)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return cell is None
+    return True
+
+
 def _typed(cells: list[str]) -> list[Any]:
-    """A column as integers or floats when every non-empty cell is one; empty cells are then None."""
+    """A column as integers or floats when every non-empty cell is one; empty cells are then None.
+
+    Python would read `1_2` as 12; in a table it is text.
+    """
+    if any("_" in cell for cell in cells):
+        return list(cells)
     for kind in (int, float):
         try:
             return [kind(cell) if cell else None for cell in cells]

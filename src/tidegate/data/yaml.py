@@ -54,7 +54,7 @@ def locate(text: str, path: Sequence[str | int], name: str) -> str:
 
     node = yaml.compose(text, Loader=_loader())
     mark = node.start_mark if node else None
-    for step in path:
+    for step in path if node else ():
         found = _child(node, step)
         if found is None:
             break

@@ -101,7 +101,7 @@ def _nuisance(discordant: int, n: int, *, least: float, gamma: float) -> np.ndar
 def _tail(observed: float, share: float, n: int, *, margin: float) -> float:
     """P(statistic >= observed) at the boundary of the null, with `share` of the rows discordant."""
     if share <= 0:
-        return 1.0
+        return 0.0
     spread = 12 * np.sqrt(n * share * (1 - share)) + 12
     lowest, highest = max(0, int(n * share - spread)), min(n, int(n * share + spread) + 1)
     discordant = np.arange(lowest, highest + 1)

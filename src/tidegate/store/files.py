@@ -5,8 +5,6 @@ import os
 import tempfile
 from pathlib import Path
 
-CHUNK = 1 << 20
-
 
 def write_atomic(path: Path, data: bytes | str) -> None:
     """Replace `path` with `data` so that a reader, or a crash, sees the old file or the new one."""

@@ -35,15 +35,16 @@ def first_commit(root: Path, message: str) -> str:
         _checked(root, "init", "--quiet", "--initial-branch=main")
     _checked(root, "add", "--all")
     identity = () if _git(root, "config", "user.email").stdout.strip() else FALLBACK
-    _checked(root, *identity, "commit", "--quiet", "--message", message)
+    _checked(root, "commit", "--quiet", "--message", message, settings=identity)
     return head_commit(root)
 
 
-def _checked(root: Path, *words: str) -> None:
-    done = _git(root, *words)
+def _checked(root: Path, *words: str, settings: tuple[str, ...] = ()) -> None:
+    done = _git(root, *settings, *words)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no reason given"]
-        raise TidegateError(f"git {words[0]}", lines[-1], hint=f"git -C {root} status")
+        lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
+        fatal = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
+        raise TidegateError(f"git {words[0]}", fatal.removeprefix("fatal: "), hint=f"git -C {root} status")
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:

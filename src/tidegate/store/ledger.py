@@ -16,10 +16,12 @@ from typing import NamedTuple
 from tidegate.domain import Event
 from tidegate.errors import ConflictError, CorruptError, NotFoundError
 from tidegate.store.files import sha256_bytes
+from tidegate.store.lock import hold
 from tidegate.store.state import State, fold
 
 GENESIS = "0" * 64
 BUSY_S = 30.0
+RESTORE = "restore the file from a backup"
 
 SCHEMA = """
 create table if not exists event (
@@ -99,7 +101,7 @@ class Ledger:
                 raise ConflictError(
                     "ledger", f"event {seq} came in between, expected {expect}", hint="try again"
                 )
-            events = _chain(entries, seq, previous, at=time.time() if at is None else at)
+            events = _chain(entries, seq, previous, at=time.time() if at is None else float(at))
             self._connection.executemany(INSERT, [_row(event) for event in events])
         return events
 
@@ -125,13 +127,16 @@ class Ledger:
     def verify(self) -> Verified:
         """Recompute the whole chain; raises CorruptError with the number of the first event that differs."""
         previous, count = GENESIS, 0
-        for row in self._connection.execute(f"{SELECT} order by seq"):
-            count += 1
-            if row[0] != count or row[5] != previous or row[6] != _hash(row[:6]):
-                found = f"event {row[0]} differs from its hash or does not follow event {count - 1}"
-                raise CorruptError("ledger", found, hint="restore the file from a backup")
-            previous = row[6]
-        self._check_count(count)
+        try:
+            for row in self._connection.execute(f"{SELECT} order by seq"):
+                count += 1
+                if row[0] != count or row[5] != previous or row[6] != _recomputed(row[:6]):
+                    found = f"event {row[0]} differs from its hash or does not follow event {count - 1}"
+                    raise CorruptError("ledger", found, hint=RESTORE)
+                previous = row[6]
+            self._check_count(count)
+        except sqlite3.DatabaseError as error:
+            raise CorruptError("ledger", f"unreadable after event {count}, {error}", hint=RESTORE) from None
         return Verified(count, previous)
 
     def _head(self) -> tuple[int, str]:
@@ -143,7 +148,7 @@ class Ledger:
         given = self._connection.execute("select seq from sqlite_sequence where name = 'event'").fetchone()
         if given and given[0] != count:
             found = f"{given[0]} events were written, {count} are here"
-            raise CorruptError("ledger", found, hint="restore the file from a backup")
+            raise CorruptError("ledger", found, hint=RESTORE)
 
 
 def open_ledger(path: Path, *, create: bool = True) -> Ledger:
@@ -153,18 +158,25 @@ def open_ledger(path: Path, *, create: bool = True) -> Ledger:
     """
     if not create and not path.exists():
         raise NotFoundError(path.name, "no ledger here, nothing has happened yet", hint="tidegate repro")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
+    # SQLite does not wait for its turn to change the journal mode, so one process at a time sets up
+    with hold(path.with_name(f"{path.name}.lock"), what="ledger", wait_s=BUSY_S):
+        return Ledger(_connect(path))
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection: sqlite3.Connection | None = None
     try:
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
         connection.execute("pragma journal_mode = wal")
         connection.execute("pragma synchronous = full")
         connection.executescript(SCHEMA)
     except sqlite3.DatabaseError as error:
-        connection.close()
-        raise CorruptError(
-            path.name, f"not a ledger, {error}", hint="restore the file from a backup"
-        ) from None
-    return Ledger(connection)
+        if connection is not None:
+            connection.close()
+        if error.sqlite_errorcode in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise ConflictError("ledger", f"another process is at it, {error}", hint="try again") from None
+        raise CorruptError(path.name, f"not a ledger, {error}", hint=RESTORE) from None
+    return connection
 
 
 def _chain(entries: Sequence[Entry], seq: int, previous: str, *, at: float) -> list[Event]:
@@ -175,6 +187,14 @@ def _chain(entries: Sequence[Entry], seq: int, previous: str, *, at: float) -> l
         events.append(Event(number, at, entry.kind, entry.subject, body, previous, digest))
         previous = digest
     return events
+
+
+def _recomputed(fields: Sequence[object]) -> str:
+    """The hash of stored fields; "" for what no event can hold."""
+    try:
+        return _hash(fields)
+    except ValueError:
+        return ""
 
 
 def _hash(fields: Sequence[object]) -> str:

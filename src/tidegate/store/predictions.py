@@ -1,8 +1,9 @@
 """The prediction log: append-only segments of framed rows, one writer a file, many readers.
 
-A frame is two little-endian u32 (length of the payload, its crc32) and the payload, the msgpack of a
-list of rows. A frame goes out in one write(2), so kill -9 loses no acknowledged row; a torn last
-frame is dropped, never guessed.
+A frame is three little-endian u32 (length of the payload, crc32 of these four bytes, crc32 of the payload)
+and the payload, the msgpack of a list of rows. A frame goes out in one write(2), so kill -9 loses no
+acknowledged row; a torn last frame is dropped, never guessed. The length has a checksum of its own, or a
+damaged one would pass for a torn tail.
 """
 
 import os
@@ -17,7 +18,8 @@ import msgspec
 
 from tidegate.domain import Label, Prediction
 
-HEAD = struct.Struct("<II")
+LENGTH = struct.Struct("<I")
+HEAD = struct.Struct("<III")
 SEGMENT_BYTES = 64 << 20
 PREDICTIONS = "predictions"
 LABELS = "labels"
@@ -67,7 +69,7 @@ class PredictionLog:
         if not rows:
             return
         payload = self._encode(rows)
-        frame = HEAD.pack(len(payload), zlib.crc32(payload)) + payload
+        frame = _head(payload) + payload
         try:
             handle = self._handle(stream)
             start = os.lseek(handle, 0, os.SEEK_END)
@@ -114,9 +116,9 @@ def recent_predictions(folder: Path, n: int) -> list[Prediction]:
     newest: list[Prediction] = []
     for name in reversed(_segments(folder, PREDICTIONS)):
         batch = _read_segment(folder / name, Prediction, 0)
-        newest += batch.rows
-        newest = sorted(newest, key=lambda row: row.at, reverse=True)[:n]
-    return newest
+        newest = sorted([*batch.rows, *newest], key=lambda row: row.at)
+        newest = newest[max(0, len(newest) - n) :]
+    return newest[::-1]
 
 
 def damaged_segments(folder: Path) -> list[str]:
@@ -160,15 +162,26 @@ def _frames(data: bytes) -> Iterator[tuple[bytes | None, int]]:
     """Payloads with the offset after each; None for a complete frame with a wrong checksum, then nothing."""
     at = 0
     while at + HEAD.size <= len(data):
-        length, checksum = HEAD.unpack_from(data, at)
-        start, at = at + HEAD.size, at + HEAD.size + length
-        if at > len(data):
-            return
+        head = data[at : at + HEAD.size]
+        start, at = at + HEAD.size, at + HEAD.size + LENGTH.unpack_from(head)[0]
         payload = data[start:at]
-        if zlib.crc32(payload) != checksum:
-            yield None, at
+        is_sound = _checked(head[: LENGTH.size]) == head[: 2 * LENGTH.size]
+        if is_sound and at > len(data):
+            return
+        if not is_sound or _head(payload) != head:
+            # zeros to the end are what a power cut leaves of a frame whose data never arrived
+            if any(data[start - HEAD.size :]):
+                yield None, at
             return
         yield payload, at
+
+
+def _head(payload: bytes) -> bytes:
+    return _checked(LENGTH.pack(len(payload))) + LENGTH.pack(zlib.crc32(payload))
+
+
+def _checked(length: bytes) -> bytes:
+    return length + LENGTH.pack(zlib.crc32(length))
 
 
 def _segments(folder: Path, stream: str) -> list[str]:
