@@ -23,12 +23,13 @@ CALM = Evidence(
     labels=400,
     errors=41,
     limit=0.13,
+    recent=(30, 4),
     log_dropped=0,
 )
 P12 = Feature("p12", 30.0, "74 % of rows at most 3, reference 50 %", True, 3)
 AGE = Feature("age", 25.0, "4 % of rows missing, reference 0 %", True, 5)
 DRIFTED = CALM._replace(drift_level=10 * math.log(10), features=(P12, AGE, *CALM.features))
-WORSE = CALM._replace(performance_level=6.25 * math.log(10), errors=100)
+WORSE = CALM._replace(performance_level=6.25 * math.log(10), recent=(400, 100))
 DROPPED = CALM._replace(log_dropped=7)
 
 LEVELS = st.one_of(st.just(-math.inf), st.floats(-20, 200))
@@ -86,7 +87,7 @@ def test_lost_quality_is_a_page_with_its_numbers():
     (alert,) = changes((), WORSE)
     assert (alert.kind, alert.severity, alert.subject, alert.since) == ("performance", "page", "digits", 50.0)
     assert alert.because == (
-        "100 of 400 labeled answers are wrong (25 %), promised were at most 13 %; "
+        "100 of the last 400 labeled answers are wrong (25 %), promised were at most 13 %; "
         "e-value 10^6.2, alarm at 10^5.0"
     )
 

@@ -3,7 +3,7 @@ import math
 import pytest
 from msgspec.structs import replace
 
-from tidegate.monitor.performance import fold_labels, performance_level, start_performance
+from tidegate.monitor.performance import fold_labels, performance_level, recent_labels, start_performance
 from tidegate.project import Monitor
 from tidegate.stats.exact import clopper_pearson
 
@@ -69,3 +69,12 @@ def test_a_model_that_was_never_right_cannot_get_worse(reference):
     for _ in range(100):
         performance = fold_labels(performance, 10, 10)
     assert performance_level(performance) < ALARM
+
+
+def test_the_loss_is_told_from_where_it_began(reference):
+    found = start_performance(reference, SETTINGS)
+    for errors in [1] * 200 + [6] * 20:
+        found = fold_labels(found, errors, 10)
+    labels, errors = recent_labels(found)
+    assert 150 <= labels <= 250
+    assert errors / labels == pytest.approx(0.6, abs=0.06)

@@ -55,6 +55,8 @@ def _print_plan(made: Plan, out: Path | None) -> None:
     )
     for name, (old, new) in made.changes.items():
         say(f"  ~ param    {name}: {old} -> {new}")
+    if made.parts:
+        say(f"  ~ files    {', '.join(made.parts)}")
     for line in _traffic(made):
         say(f"  {line}")
     for one in made.expected:

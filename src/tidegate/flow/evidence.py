@@ -7,7 +7,13 @@ from pathlib import Path
 from tidegate.domain import Label, Prediction, Rollout, agree
 from tidegate.monitor.decide import Evidence as Seen
 from tidegate.monitor.drift import drift_features, drift_level, fold_window, start_drift
-from tidegate.monitor.performance import fold_labels, performance_level, start_performance
+from tidegate.monitor.performance import (
+    BATCH,
+    fold_labels,
+    performance_level,
+    recent_labels,
+    start_performance,
+)
 from tidegate.monitor.reference import Reference, parse_reference
 from tidegate.project import Config, parse_config
 from tidegate.registry.load import Bundle, load_model, open_bundle
@@ -64,6 +70,7 @@ class ReleaseWatch:
         self._rows: list[Prediction] = []
         self._closed = 0
         self._answers: dict[str, Prediction] = {}
+        self._right: list[bool] = []
 
     def seen(self, now: float, *, dropped: int) -> Seen:
         """What the detectors say at `now`; `dropped` rows were lost since the last look."""
@@ -81,6 +88,7 @@ class ReleaseWatch:
             labels=performance.labels,
             errors=performance.errors,
             limit=performance.limit,
+            recent=recent_labels(performance),
             log_dropped=dropped,
         )
 
@@ -95,8 +103,14 @@ class ReleaseWatch:
     def _judge_labels(self, labels: Sequence[Label]) -> None:
         """Labels of this release's predictions; each prediction counts once."""
         pairs = [(self._answers.pop(label.request, None), label) for label in labels]
-        right = [agree(row.output, label.truth) for row, label in pairs if row and row.output is not None]
-        self._performance = fold_labels(self._performance, right.count(False), len(right))
+        self._right += [
+            agree(row.output, label.truth) for row, label in pairs if row and row.output is not None
+        ]
+        whole = len(self._right) - len(self._right) % BATCH
+        for at in range(0, whole, BATCH):
+            errors = self._right[at : at + BATCH].count(False)
+            self._performance = fold_labels(self._performance, errors, BATCH)
+        del self._right[:whole]
 
     def _close_windows(self, now: float) -> None:
         """Fold the windows that are over; one with too few rows goes on into the next."""

@@ -16,6 +16,7 @@ from tidegate.gate.evaluate import evaluate, rows_digest
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config
+from tidegate.registry.load import load_model, open_bundle, read_manifest
 from tidegate.registry.releases import next_version
 from tidegate.rollout.plan import Expected, expect
 from tidegate.store.files import sha256_bytes, write_atomic
@@ -25,11 +26,14 @@ from tidegate.store.state import State
 
 Action = Literal["release", "rollout", "nothing"]
 
+RECORDS = {"decision.json", "provenance.json"}
+
 
 class Plan(Record, frozen=True):
     """What `apply` will do, exactly; `basis` is the number of the release it was planned on.
 
-    `changes` maps a parameter to its values in the live and in the planned bundle.
+    `changes` maps a parameter to its values in the live and in the planned bundle, `parts` names the
+    files in which the two differ.
     """
 
     id: str
@@ -44,6 +48,7 @@ class Plan(Record, frozen=True):
     stable: str | None
     steps: tuple[float, ...]
     changes: dict[str, tuple[object, object]]
+    parts: tuple[str, ...]
     expected: tuple[Expected, ...]
 
 
@@ -61,7 +66,7 @@ def plan_path(layout: Layout) -> Path:
 
 
 def plan(root: Path, path: Path | None = None) -> Plan | Decision:
-    """Build the candidate's bundle and write down what a release of it would change.
+    """Build the candidate's bundle, see that it loads, and write down what a release of it would change.
 
     Returns the decision instead when its verdict is not `pass`. Raises UsageError when stages are
     stale or the gate was not asked, ConflictError while a rollout is in progress.
@@ -127,6 +132,7 @@ def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
 
 def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
     digest = build(config, layout, judged.decision)
+    load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require))
     live, known = state.live, state.version_of(digest)
     action: Action = "release" if live is None else "nothing" if digest == live.bundle else "rollout"
     is_rollout = action == "rollout"
@@ -144,6 +150,7 @@ def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Pl
         stable=live.bundle if live else None,
         steps=tuple(float(step) for step in config.rollout.steps) if is_rollout else (),
         changes=_changes(layout, live.bundle, digest) if live else {},
+        parts=_parts(layout, live.bundle, digest) if live else (),
         expected=expect(config.rollout, judged.base_rates) if is_rollout else (),
     )
 
@@ -153,3 +160,10 @@ def _changes(layout: Layout, stable: str, candidate: str) -> dict[str, tuple[obj
     old, new = provenance_of(layout, stable).params, provenance_of(layout, candidate).params
     names = sorted(old.keys() | new.keys())
     return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+
+
+def _parts(layout: Layout, stable: str, candidate: str) -> tuple[str, ...]:
+    """Files that are not the same in two bundles; where they come from always differs and says nothing."""
+    old, new = (read_manifest(layout.bundles, digest).files for digest in (stable, candidate))
+    names = sorted((old.keys() | new.keys()) - RECORDS)
+    return tuple(name for name in names if old.get(name) != new.get(name))

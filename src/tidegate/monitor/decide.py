@@ -18,8 +18,9 @@ NAMED = 5
 class Evidence(NamedTuple):
     """What the detectors say now; levels are log scores, `features` are sorted worst first.
 
-    `limit` is the promised error rate of `errors` wrong answers among `labels` labels; `log_dropped`
-    counts the rows that were answered and not logged since the last look.
+    `limit` is the promised error rate of `errors` wrong answers among `labels` labels; `recent` are the
+    labels and errors of the stretch where a loss shows; `log_dropped` counts the rows that were answered
+    and not logged since the last look.
     """
 
     drift_level: float
@@ -30,6 +31,7 @@ class Evidence(NamedTuple):
     labels: int
     errors: int
     limit: float
+    recent: tuple[int, int]
     log_dropped: int
 
 
@@ -87,8 +89,9 @@ def _drifted(evidence: Evidence) -> str:
 
 
 def _worsened(evidence: Evidence) -> str:
-    rate, limit = 100 * evidence.errors / evidence.labels, 100 * evidence.limit
-    found = f"{evidence.errors} of {evidence.labels} labeled answers are wrong ({rate:.3g} %)"
+    labels, errors = evidence.recent
+    rate, limit = 100 * errors / max(labels, 1), 100 * evidence.limit
+    found = f"{errors:,} of the last {labels:,} labeled answers are wrong ({rate:.3g} %)"
     return f"{found}, promised were at most {limit:.3g} %"
 
 

@@ -76,6 +76,11 @@ def open_bundle(bundles: Path, digest: str, *, keys: Path, require: bool) -> Bun
     return Bundle(digest, path, manifest, files, key)
 
 
+def read_manifest(bundles: Path, digest: str) -> Manifest:
+    """The manifest of a bundle that has been verified before."""
+    return parse_manifest((bundles / digest / MANIFEST).read_bytes(), where=f"bundle {digest[:12]}")
+
+
 def find_bundle(bundles: Path, prefix: str) -> str:
     """The digest that begins with `prefix`; NotFoundError unless there is exactly one."""
     found = [digest for digest in bundle_digests(bundles) if digest.startswith(prefix)]
