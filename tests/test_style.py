@@ -121,11 +121,13 @@ def test_no_file_holds_more_than_one_idea_can_need(path: Path) -> None:
 
 
 def test_no_boolean_is_passed_by_position() -> None:
+    overridden = {"construct_mapping"}  # PyYAML's signature
     wrong = [
         where
         for where, function in _functions()
         for arg in function.args.args
         if isinstance(arg.annotation, ast.Name) and arg.annotation.id == "bool"
+        if function.name not in overridden
     ]
     assert wrong == []
 

@@ -69,6 +69,27 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f", did you mean `{near[0]}`?" if near else ""
 
 
+EXTRAS = {
+    "duckdb": "gate",
+    "numpy": "gate",
+    "scipy": "gate",
+    "httptools": "serve",
+    "onnxruntime": "serve",
+    "orjson": "serve",
+    "prometheus_client": "serve",
+    "uvicorn": "serve",
+    "uvloop": "serve",
+    "PIL": "examples",
+    "sklearn": "examples",
+}
+
+
+def missing_package(command: str, package: str) -> TidegateError | None:
+    """The error of a command that needs an optional package; None for a package that no extra holds."""
+    extra = EXTRAS.get(package.partition(".")[0])
+    return missing_extra(command, extra) if extra else None
+
+
 def missing_extra(command: str, extra: str) -> TidegateError:
     """The error of a command whose optional packages are not installed."""
     hint = f"pip install 'tidegate[{extra}]'"

@@ -26,17 +26,17 @@ def write(root, **patterns):
 )
 def test_the_last_match_of_the_deepest_file_wins(tmp_path, path, is_dir, ignored):
     write(tmp_path, top="*.tmp\n*.log\nold/\n", data="!keep.tmp\n")
-    assert ignored_below(tmp_path, "data/raw")(path, is_dir) is ignored
+    assert ignored_below(tmp_path, "data/raw")(path + "/" * is_dir) is ignored
 
 
 def test_a_pattern_with_a_slash_counts_from_its_own_folder(tmp_path):
     write(tmp_path, data="/raw/secret\n")
     judge = ignored_below(tmp_path, "data/raw")
-    assert judge("data/raw/secret", False)
-    assert not judge("data/raw/raw/secret", False)
+    assert judge("data/raw/secret")
+    assert not judge("data/raw/raw/secret")
 
 
 @pytest.mark.parametrize("folder", ["d", "../elsewhere", "/elsewhere"])
 def test_comments_and_folders_outside_ignore_nothing(tmp_path, folder):
     write(tmp_path, top="# only words\n\n")
-    assert not ignored_below(tmp_path, folder)(f"{folder}/x", False)
+    assert not ignored_below(tmp_path, folder)(f"{folder}/x")

@@ -6,8 +6,8 @@ import pytest
 
 from tidegate.errors import ConflictError, CorruptError, NotFoundError, UsageError
 from tidegate.flow.judge import judge
-from tidegate.flow.plan import Plan, plan, plan_path, read_plan
-from tidegate.flow.release import apply, move_entries, rollback
+from tidegate.flow.plan import plan
+from tidegate.flow.release import Plan, apply, move_entries, plan_path, read_plan, rollback
 from tidegate.rollout.decide import promote as promoted
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger

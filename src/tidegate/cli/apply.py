@@ -1,18 +1,12 @@
 """`tidegate apply`: do exactly what a plan says."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli.output import json_option, print_json, say, short
-from tidegate.errors import missing_extra
+from tidegate.flow.release import Applied, apply
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.release import Applied
 
 
 @click.command("apply")
@@ -28,10 +22,6 @@ def command(*, plan: Path | None, as_json: bool) -> None:
     Example:
       tidegate plan && tidegate apply
     """
-    try:
-        from tidegate.flow.release import apply
-    except ModuleNotFoundError as error:
-        raise missing_extra("apply", "gate") from error
     applied = apply(find_root(), plan)
     if as_json:
         print_json(applied)

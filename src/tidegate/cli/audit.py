@@ -7,6 +7,7 @@ import click
 from tidegate.cli.output import clock, json_option, print_json, print_table, say, short
 from tidegate.domain import Event
 from tidegate.store.layout import Layout, find_root
+from tidegate.store.ledger import open_ledger
 
 
 @click.group("audit")
@@ -31,8 +32,6 @@ def log(*, last: int | None, kind: tuple[str, ...], as_json: bool) -> None:
     Example:
       tidegate audit log --kind gate.decided
     """
-    from tidegate.store.ledger import open_ledger
-
     with open_ledger(Layout(find_root()).ledger, create=False) as ledger:
         events = ledger.events(kinds=kind)
     shown = events[-last:] if last else events
@@ -54,8 +53,6 @@ def verify(*, as_json: bool) -> None:
     Example:
       tidegate audit verify
     """
-    from tidegate.store.ledger import open_ledger
-
     with open_ledger(Layout(find_root()).ledger, create=False) as ledger:
         found = ledger.verify()
     if as_json:

@@ -1,16 +1,14 @@
 """`tidegate bundle`: what a release consists of, and the proof that no byte of it has changed."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+import json
 
 import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say, short
+from tidegate.project import load_config
+from tidegate.registry.load import Bundle, bundle_digests, find_bundle, open_bundle
 from tidegate.store.layout import Layout, find_root
-
-if TYPE_CHECKING:
-    from tidegate.registry.load import Bundle
+from tidegate.store.ledger import open_ledger
 
 
 @click.group("bundle")
@@ -33,9 +31,6 @@ def ls(*, as_json: bool) -> None:
     Example:
       tidegate bundle ls
     """
-    from tidegate.registry.load import bundle_digests
-    from tidegate.store.ledger import open_ledger
-
     layout = Layout(find_root())
     with open_ledger(layout.ledger) as ledger:
         state = ledger.state()
@@ -66,8 +61,6 @@ def show(digest: str, *, as_json: bool) -> None:
     Example:
       tidegate bundle show 9b1e
     """
-    import json
-
     bundle = _open(digest)
     provenance = json.loads(bundle.read("provenance.json"))
     if as_json:
@@ -106,9 +99,6 @@ def verify(digest: str, *, as_json: bool) -> None:
 
 
 def _open(prefix: str) -> Bundle:
-    from tidegate.project import load_config
-    from tidegate.registry.load import find_bundle, open_bundle
-
     root = find_root()
     layout, require = Layout(root), load_config(root).sign.require
     return open_bundle(layout.bundles, find_bundle(layout.bundles, prefix), keys=layout.keys, require=require)

@@ -8,6 +8,7 @@ import click
 
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.errors import UsageError, did_you_mean
+from tidegate.project import load_config, settings
 from tidegate.store.layout import find_root
 
 
@@ -32,8 +33,6 @@ def show(section: str | None, *, as_json: bool) -> None:
     Example:
       tidegate config show rollout
     """
-    from tidegate.project import load_config, settings
-
     values = settings(load_config(find_root()))
     if section and section not in values:
         found = f"unknown section{did_you_mean(section, values)}"

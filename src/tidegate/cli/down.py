@@ -3,6 +3,7 @@
 import click
 
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.flow.serve_up import down
 from tidegate.store.layout import find_root
 
 
@@ -15,8 +16,6 @@ def command(*, as_json: bool) -> None:
     Example:
       tidegate down
     """
-    from tidegate.flow.serve_up import down
-
     process = down(find_root())
     if as_json:
         print_json({"process": process})

@@ -6,7 +6,8 @@ import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say, say_verdict
 from tidegate.domain import Decision, Finding
-from tidegate.errors import BLOCKED, UNDECIDED, missing_extra
+from tidegate.errors import BLOCKED, UNDECIDED
+from tidegate.flow.judge import judge, needs, write_report
 from tidegate.store.layout import find_root
 
 EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UNDECIDED}
@@ -35,10 +36,6 @@ def command(*, only_plan: bool, report: Path | None, as_json: bool) -> int:
 
 
 def _judge(root: Path, report: Path | None, *, as_json: bool) -> int:
-    try:
-        from tidegate.flow.judge import judge, write_report
-    except ModuleNotFoundError as error:
-        raise missing_extra("gate", "gate") from error
     decision = judge(root)
     if report:
         write_report(root, decision, report)
@@ -68,10 +65,6 @@ def say_finding(finding: Finding) -> None:
 
 
 def _print_needs(root: Path, *, as_json: bool) -> int:
-    try:
-        from tidegate.flow.judge import needs
-    except ModuleNotFoundError as error:
-        raise missing_extra("gate --plan", "gate") from error
     rows = needs(root)
     if as_json:
         print_json(rows)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from tidegate.cli.output import json_option, print_json, say
-from tidegate.errors import missing_extra
+from tidegate.flow.scaffold import scaffold
 
 TEMPLATES = Path(__file__).with_name("scaffold")
 
@@ -25,12 +25,7 @@ def command(folder: Path, example: str | None, *, as_json: bool) -> None:
       tidegate init digits --example digits
       tidegate init
     """
-    try:
-        from tidegate.flow.scaffold import scaffold
-
-        done = scaffold(folder, TEMPLATES, example="digits" if example else None)
-    except ModuleNotFoundError as error:
-        raise missing_extra(f"init --example {example}", "examples") from error
+    done = scaffold(folder, TEMPLATES, example="digits" if example else None)
     if as_json:
         print_json(done)
         return

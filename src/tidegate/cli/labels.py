@@ -6,6 +6,7 @@ import click
 
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.errors import UsageError
+from tidegate.flow.late import add_labels, read_label_file
 from tidegate.store.layout import find_root
 
 
@@ -23,8 +24,6 @@ def command(file: Path | None, *, pairs: tuple[str, ...], as_json: bool) -> None
       tidegate labels labels.csv
       tidegate labels --label order-8812=7
     """
-    from tidegate.flow.late import add_labels, read_label_file
-
     labels = [_pair(text) for text in pairs] + (read_label_file(file) if file else [])
     if not labels:
         raise UsageError("labels", "no labels, expected FILE or --label", hint="tidegate labels --help")

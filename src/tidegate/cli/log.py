@@ -5,6 +5,7 @@ import click
 from tidegate.cli.output import clock, json_option, print_json, print_table, say, short
 from tidegate.domain import Prediction
 from tidegate.store.layout import Layout, find_root
+from tidegate.store.predictions import damaged_segments, recent_predictions
 
 
 @click.command("log")
@@ -19,8 +20,6 @@ def command(*, last: int, as_json: bool) -> None:
     Example:
       tidegate log -n 5
     """
-    from tidegate.store.predictions import damaged_segments, recent_predictions
-
     folder = Layout(find_root()).log
     rows = recent_predictions(folder, last)
     if as_json:

@@ -9,7 +9,7 @@ import click
 
 from tidegate import __version__
 from tidegate.cli.output import print_error
-from tidegate.errors import TidegateError, UnavailableError, UsageError, did_you_mean
+from tidegate.errors import TidegateError, UnavailableError, UsageError, did_you_mean, missing_package
 
 # name -> (module, one line for `tidegate --help`); listing them must not import them
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -93,10 +93,10 @@ def main(args: Sequence[str] | None = None) -> None:
         # the reader of our output went away, as in `tidegate log | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except (TidegateError, OSError) as error:
-        if os.environ.get("TIDEGATE_TRACE") == "1":
+    except (TidegateError, OSError, ModuleNotFoundError) as error:
+        complaint = _complaint(error, words)
+        if complaint is None or os.environ.get("TIDEGATE_TRACE") == "1":
             raise
-        complaint = error if isinstance(error, TidegateError) else _system_error(error)
         print_error(complaint, as_json="--json" in words)
         code = complaint.exit_code
     sys.exit(code if isinstance(code, int) else 0)
@@ -109,6 +109,15 @@ def _usage_error(error: click.ClickException, words: Sequence[str]) -> int:
     complaint = UsageError(where, message[:1].lower() + message[1:], hint=f"{where} --help")
     print_error(complaint, as_json="--json" in words)
     return complaint.exit_code
+
+
+def _complaint(error: Exception, words: Sequence[str]) -> TidegateError | None:
+    """The error as people see it; None for a fault of ours."""
+    if isinstance(error, ModuleNotFoundError):
+        return missing_package(f"tidegate {words[0]}", error.name or "")
+    if isinstance(error, OSError):
+        return _system_error(error)
+    return error if isinstance(error, TidegateError) else None
 
 
 def _system_error(error: OSError) -> TidegateError:

@@ -1,18 +1,14 @@
 """`tidegate monitor`: drift and quality of what is live. Exit 5 while an alert is active."""
 
-from __future__ import annotations
-
 import math
-from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say
-from tidegate.errors import ALERTING, missing_extra
+from tidegate.errors import ALERTING
+from tidegate.flow.health import Health, health
+from tidegate.rollout.decide import e_text
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.health import Health
 
 SHOWN = 5
 
@@ -28,10 +24,6 @@ def command(*, as_json: bool) -> int:
     Example:
       tidegate monitor
     """
-    try:
-        from tidegate.flow.health import health
-    except ModuleNotFoundError as error:
-        raise missing_extra("monitor", "gate") from error
     found = health(find_root())
     if as_json:
         print_json(found)
@@ -42,8 +34,6 @@ def command(*, as_json: bool) -> int:
 
 def print_health(found: Health) -> None:
     """Quality, drift with the most moved features, and the active alerts."""
-    from tidegate.rollout.decide import e_text
-
     rate = f"{found.errors / found.labels:.1%}" if found.labels else "unknown"
     needed = f"alarm at E >= {found.alarm_labels:,}"
     say(f"quality  {found.errors:,} wrong of {found.labels:,} labels ({rate}), promised {found.limit:.1%}")

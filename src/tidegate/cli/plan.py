@@ -1,21 +1,16 @@
 """`tidegate plan`: build the bundle and show what a release would change; nothing goes live."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli.gate import EXIT_CODES, print_decision
 from tidegate.cli.output import json_option, print_json, say, short
 from tidegate.domain import Decision
-from tidegate.errors import missing_extra
+from tidegate.flow.plan import plan
+from tidegate.flow.release import Plan
+from tidegate.rollout.plan import Expected
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.plan import Plan
-    from tidegate.rollout.plan import Expected
 
 
 @click.command("plan")
@@ -31,10 +26,6 @@ def command(*, out: Path | None, as_json: bool) -> int:
       tidegate plan
       tidegate plan --out release.json && tidegate apply release.json
     """
-    try:
-        from tidegate.flow.plan import plan
-    except ModuleNotFoundError as error:
-        raise missing_extra("plan", "gate") from error
     made = plan(find_root(), out)
     if as_json:
         print_json(made)

@@ -7,6 +7,7 @@ import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say
 from tidegate.errors import UsageError
+from tidegate.flow.ask import predict_row, predict_table
 from tidegate.store.layout import find_root
 
 
@@ -25,8 +26,6 @@ def command(table: Path | None, *, row: str | None, first: int | None, as_json: 
       tidegate predict data/processed/test.csv -n 5
       tidegate predict --row '{"x0": 1.5, "x1": 0}'
     """
-    from tidegate.flow.ask import predict_row, predict_table
-
     if (table is None) == (row is None):
         raise UsageError("predict", "expected either TABLE or --row", hint="tidegate predict --help")
     root = find_root()

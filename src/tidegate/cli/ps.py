@@ -1,16 +1,13 @@
 """`tidegate ps`: what is live, rolling out and alarming."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from tidegate.cli.output import clock, json_option, print_json, say, short
+from tidegate.flow.serve_up import address_of, is_ready, service_process
+from tidegate.project import load_config
 from tidegate.store.layout import Layout, find_root
-
-if TYPE_CHECKING:
-    from tidegate.store.state import State
+from tidegate.store.ledger import open_ledger
+from tidegate.store.state import State
 
 
 @click.command("ps")
@@ -22,10 +19,6 @@ def command(*, as_json: bool) -> None:
     Example:
       tidegate ps
     """
-    from tidegate.flow.serve_up import address_of, is_ready, service_process
-    from tidegate.project import load_config
-    from tidegate.store.ledger import open_ledger
-
     root = find_root()
     config, layout = load_config(root), Layout(root)
     address = address_of(config.serve.address)

@@ -1,23 +1,25 @@
 """`tidegate replay`: held-out rows as traffic, to try a rollout or an alarm out."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import click
 
 from tidegate.cli.output import json_option, print_json, say
-from tidegate.errors import TidegateError, missing_extra
+from tidegate.errors import TidegateError
+from tidegate.flow.replay import Replayed, Traffic, replay
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.replay import Replayed
 
 
 @click.command("replay")
 @click.option("-n", "--requests", type=click.IntRange(1), help="How many requests, at most.")
-@click.option("--seconds", type=click.FloatRange(0, min_open=True), default=60.0, show_default=True)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="How long, at most.",
+)
 @click.option(
     "--rate", type=click.FloatRange(0, min_open=True), help="Requests a second; all it can without."
 )
@@ -49,10 +51,6 @@ def command(
       tidegate replay --requests 500
       tidegate replay --until decided --seconds 120
     """
-    try:
-        from tidegate.flow.replay import Traffic, replay
-    except ModuleNotFoundError as error:
-        raise missing_extra("replay", "local") from error
     traffic = Traffic(requests=requests, seconds=seconds, rate=rate, labels=labels, shift=shift, until=until)
     done = replay(find_root(), traffic, progress=_show if sys.stderr.isatty() and not as_json else _ignore)
     if as_json:

@@ -1,17 +1,10 @@
 """`tidegate rollback`: flip traffic back, within a second."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import click
 
 from tidegate.cli.output import json_option, print_json, say, short
-from tidegate.errors import missing_extra
+from tidegate.flow.release import RolledBack, rollback
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.release import RolledBack
 
 
 @click.command("rollback")
@@ -27,10 +20,6 @@ def command(*, to: str | None, as_json: bool) -> None:
       tidegate rollback
       tidegate rollback --to 2
     """
-    try:
-        from tidegate.flow.release import rollback
-    except ModuleNotFoundError as error:
-        raise missing_extra("rollback", "gate") from error
     done = rollback(find_root(), to=to)
     if as_json:
         print_json(done)

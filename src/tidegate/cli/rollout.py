@@ -1,19 +1,16 @@
 """`tidegate rollout`: look at the rollout in progress, and take it into your own hands."""
 
-from __future__ import annotations
-
 import time
-from typing import TYPE_CHECKING
 
 import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say, short
 from tidegate.domain import TERMINAL_PHASES
 from tidegate.errors import BLOCKED, UNDECIDED
+from tidegate.flow.steer import Status, steer
+from tidegate.flow.steer import status as status_of
+from tidegate.rollout.decide import e_text
 from tidegate.store.layout import find_root
-
-if TYPE_CHECKING:
-    from tidegate.flow.steer import Status
 
 POLL_S = 0.2
 
@@ -39,8 +36,6 @@ def status(*, wait_s: float | None, as_json: bool) -> int:
     Example:
       tidegate rollout status --wait 600
     """
-    from tidegate.flow.steer import status as status_of
-
     root = find_root()
     found = status_of(root)
     end = time.monotonic() + (wait_s or 0)
@@ -56,8 +51,6 @@ def status(*, wait_s: float | None, as_json: bool) -> int:
 
 def print_status(found: Status) -> None:
     """The rollout in a line, why it is where it is, and a table of its guards."""
-    from tidegate.rollout.decide import e_text
-
     rollout = found.rollout
     phase = rollout.phase.replace("_", " ")
     share = f"canary {short(rollout.candidate)} at {rollout.weight:.0%}"
@@ -80,8 +73,6 @@ def print_status(found: Status) -> None:
 
 
 def _act(name: str, *, as_json: bool) -> None:
-    from tidegate.flow.steer import steer
-
     moved = steer(find_root(), name)
     if as_json:
         print_json(moved)

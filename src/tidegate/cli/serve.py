@@ -4,7 +4,9 @@ from importlib.util import find_spec
 
 import click
 
+from tidegate.cli.output import json_option, print_json, say
 from tidegate.errors import missing_extra
+from tidegate.flow.serve_up import Address, serve
 from tidegate.store.layout import find_root
 
 SERVING = ("httptools", "numpy", "onnxruntime", "orjson", "prometheus_client", "uvicorn", "uvloop")
@@ -13,7 +15,8 @@ WATCHING = ("scipy",)
 
 @click.command("serve")
 @click.option("--watch", is_flag=True, help="Also steer rollouts and watch quality, as `up` does.")
-def command(*, watch: bool) -> None:
+@json_option
+def command(*, watch: bool, as_json: bool) -> None:
     """Serve the live bundle in the foreground, until interrupted, on `serve.address`.
 
     `POST /predict`, `POST /labels`, the Open Inference Protocol v2 below `/v2`, `/healthz`, `/readyz` and
@@ -24,9 +27,14 @@ def command(*, watch: bool) -> None:
       tidegate serve --watch
     """
     require_serving("serve")
-    from tidegate.flow.serve_up import serve
 
-    serve(find_root(), watch=watch)
+    def listening(address: Address) -> None:
+        if as_json:
+            print_json({"url": address.url})
+        else:
+            say(f"{address.url} is listening, stop it with Ctrl-C")
+
+    serve(find_root(), watch=watch, listening=listening)
 
 
 def require_serving(name: str) -> None:

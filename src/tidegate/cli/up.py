@@ -4,6 +4,7 @@ import click
 
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.cli.serve import require_serving
+from tidegate.flow.serve_up import up
 from tidegate.store.layout import find_root
 
 
@@ -19,8 +20,6 @@ def command(*, as_json: bool) -> None:
       tidegate up && tidegate ps
     """
     require_serving("up")
-    from tidegate.flow.serve_up import up
-
     found = up(find_root())
     if as_json:
         print_json(found._asdict())

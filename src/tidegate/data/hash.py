@@ -87,7 +87,7 @@ def find_files(root: Path, folder: str) -> list[Found]:
         for entry in _entries(f"{top}/{inside}"):
             path = f"{inside}{entry.name}"
             is_dir = entry.is_dir()
-            if ignored(f"{folder}/{path}", is_dir):
+            if ignored(f"{folder}/{path}" + "/" * is_dir):
                 continue
             if not is_dir:
                 found.append(Found(path, _stat_of(entry, folder)))

@@ -8,11 +8,11 @@ from typing import Any
 IGNORE_FILE = ".dvcignore"
 _ALWAYS = frozenset({".git", ".hg", ".dvc", ".tidegate"})
 
-Ignored = Callable[[str, bool], bool]
+Ignored = Callable[[str], bool]
 
 
 def ignored_below(root: Path, folder: str) -> Ignored:
-    """A judge of paths inside `folder` (both relative to `root`): is this path, a directory or not, ignored?
+    """A judge of paths inside `folder` (both relative to `root`): is it ignored? A directory ends with `/`.
 
     The files that count are those from the root down to the folder; within one the last match wins, and a
     deeper file overrides a higher one, as in git.
@@ -21,17 +21,17 @@ def ignored_below(root: Path, folder: str) -> Ignored:
     if not specs:
         return _is_always_ignored
 
-    def is_ignored(path: str, is_dir: bool) -> bool:
-        if _is_always_ignored(path, is_dir):
+    def is_ignored(path: str) -> bool:
+        if _is_always_ignored(path):
             return True
-        verdicts = (_verdict(spec, above, path + "/" * is_dir) for above, spec in reversed(specs))
+        verdicts = (_verdict(spec, above, path) for above, spec in reversed(specs))
         return bool(next((verdict for verdict in verdicts if verdict is not None), False))
 
     return is_ignored
 
 
-def _is_always_ignored(path: str, is_dir: bool) -> bool:
-    return is_dir and path.rpartition("/")[2] in _ALWAYS
+def _is_always_ignored(path: str) -> bool:
+    return path.endswith("/") and path[:-1].rpartition("/")[2] in _ALWAYS
 
 
 def _parents(folder: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""From a candidate that passed to a bundle: every part gathered, nothing computed twice."""
+"""What goes into a bundle: every part of a candidate that passed, gathered and not computed twice."""
 
 import json
 import sys
@@ -18,7 +18,6 @@ from tidegate.gate.evaluate import read_rows, right
 from tidegate.monitor.reference import build_reference, encode_reference
 from tidegate.pipeline.lockfile import read_lock, recorded
 from tidegate.project import CONFIG, Config
-from tidegate.registry.pack import pack
 from tidegate.store.git import head_commit, is_dirty
 from tidegate.store.layout import Layout
 
@@ -33,12 +32,6 @@ class Provenance(msgspec.Struct, frozen=True):
     params: dict[str, object]
     deps: dict[str, str]
     outs: dict[str, str]
-
-
-def build(config: Config, layout: Layout, decision: Decision) -> str:
-    """Pack and sign the candidate; returns the bundle's digest. The same candidate gives the same bundle."""
-    parts = gather_parts(config, layout, decision)
-    return pack(layout.bundles, layout.keys, parts, name=config.project.name)
 
 
 def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str, bytes]:

@@ -1,15 +1,17 @@
 """Plan: build the candidate's bundle, and write down what a release of it would change."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from tidegate.domain import Decision, Record
-from tidegate.errors import ConflictError, NotFoundError, UsageError
-from tidegate.flow.bundle import build, provenance_of
+from tidegate.domain import Decision
+from tidegate.errors import ConflictError, UsageError
+from tidegate.flow.bundle import gather_parts, provenance_of
 from tidegate.flow.judge import decisions, gather, recorded_event
+from tidegate.flow.release import Action, Plan, plan_path
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import rules_digest
 from tidegate.gate.evaluate import evaluate, rows_digest
@@ -17,39 +19,15 @@ from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config
 from tidegate.registry.load import load_model, open_bundle, read_manifest
+from tidegate.registry.pack import describe, pack
 from tidegate.registry.releases import next_version
-from tidegate.rollout.plan import Expected, expect
+from tidegate.rollout.plan import expect
 from tidegate.store.files import sha256_bytes, write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 from tidegate.store.state import State
 
-Action = Literal["release", "rollout", "nothing"]
-
 RECORDS = {"decision.json", "provenance.json"}
-
-
-class Plan(Record, frozen=True):
-    """What `apply` will do, exactly; `basis` is the number of the release it was planned on.
-
-    `changes` maps a parameter to its values in the live and in the planned bundle, `parts` names the
-    files in which the two differ.
-    """
-
-    id: str
-    at: float
-    action: Action
-    endpoint: str
-    bundle: str
-    version: int
-    decision: str
-    commit: str
-    basis: int
-    stable: str | None
-    steps: tuple[float, ...]
-    changes: dict[str, tuple[object, object]]
-    parts: tuple[str, ...]
-    expected: tuple[Expected, ...]
 
 
 class Judged(NamedTuple):
@@ -58,11 +36,6 @@ class Judged(NamedTuple):
     decision: Decision
     cited: str
     base_rates: dict[str, float]
-
-
-def plan_path(layout: Layout) -> Path:
-    """Where `plan` writes and `apply` reads when no file is named."""
-    return layout.run / "plan.json"
 
 
 def plan(root: Path, path: Path | None = None) -> Plan | Decision:
@@ -83,16 +56,6 @@ def plan(root: Path, path: Path | None = None) -> Plan | Decision:
     planned = _plan(config, layout, state, judged=judged)
     write_atomic(path or plan_path(layout), msgspec.json.format(msgspec.json.encode(planned)) + b"\n")
     return planned
-
-
-def read_plan(path: Path) -> Plan:
-    """The plan in a file; NotFoundError without one, UsageError for one that is not a plan."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
-    except FileNotFoundError:
-        raise NotFoundError(path.name, "no plan to apply", hint="tidegate plan") from None
-    except msgspec.MsgspecError as error:
-        raise UsageError(path.name, f"not a plan: {error}", hint="tidegate plan") from None
 
 
 def _require_fresh(root: Path) -> None:
@@ -131,12 +94,12 @@ def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
 
 
 def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
-    digest = build(config, layout, judged.decision)
-    load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require))
-    live, known = state.live, state.version_of(digest)
-    action: Action = "release" if live is None else "nothing" if digest == live.bundle else "rollout"
-    is_rollout = action == "rollout"
-    basis = live.number if live else 0
+    live = state.live
+    parts = gather_parts(config, layout, judged.decision)
+    changed = _changed(layout, live.bundle, parts) if live else ()
+    action: Action = "release" if live is None else "rollout" if changed else "nothing"
+    digest = live.bundle if live and not changed else _packed(config, layout, parts)
+    known, is_rollout, basis = state.version_of(digest), action == "rollout", live.number if live else 0
     return Plan(
         id=sha256_bytes(f"{digest} {basis} {len(state.rollouts)}".encode())[:8],
         at=time.time(),
@@ -150,7 +113,7 @@ def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Pl
         stable=live.bundle if live else None,
         steps=tuple(float(step) for step in config.rollout.steps) if is_rollout else (),
         changes=_changes(layout, live.bundle, digest) if live else {},
-        parts=_parts(layout, live.bundle, digest) if live else (),
+        parts=changed,
         expected=expect(config.rollout, judged.base_rates) if is_rollout else (),
     )
 
@@ -162,8 +125,15 @@ def _changes(layout: Layout, stable: str, candidate: str) -> dict[str, tuple[obj
     return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
 
 
-def _parts(layout: Layout, stable: str, candidate: str) -> tuple[str, ...]:
-    """Files that are not the same in two bundles; where they come from always differs and says nothing."""
-    old, new = (read_manifest(layout.bundles, digest).files for digest in (stable, candidate))
+def _changed(layout: Layout, stable: str, parts: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Files that the live bundle does not hold as they are; where they come from always differs and says nothing."""
+    old, new = read_manifest(layout.bundles, stable).files, describe(parts)
     names = sorted((old.keys() | new.keys()) - RECORDS)
     return tuple(name for name in names if old.get(name) != new.get(name))
+
+
+def _packed(config: Config, layout: Layout, parts: Mapping[str, bytes]) -> str:
+    """The digest of the signed bundle, which has been loaded once to see that it can be served."""
+    digest = pack(layout.bundles, layout.keys, parts, name=config.project.name)
+    load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require))
+    return digest

@@ -3,21 +3,47 @@
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from tidegate.domain import ModelVersion, Record, Release, Rollout
-from tidegate.errors import ConflictError, NotFoundError
-from tidegate.flow.plan import Plan, plan_path, read_plan
+from tidegate.errors import ConflictError, NotFoundError, UsageError
 from tidegate.project import load_config
 from tidegate.registry.load import open_bundle
 from tidegate.registry.releases import previous_bundle
 from tidegate.rollout.decide import Move, abort
+from tidegate.rollout.plan import Expected
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Entry, Ledger, open_ledger
 from tidegate.store.state import State
 
 ATTEMPTS = 20
+
+Action = Literal["release", "rollout", "nothing"]
+
+
+class Plan(Record, frozen=True):
+    """What `apply` will do, exactly; `basis` is the number of the release it was planned on.
+
+    `changes` maps a parameter to its values in the live and in the planned bundle, `parts` names the
+    files in which the two differ.
+    """
+
+    id: str
+    at: float
+    action: Action
+    endpoint: str
+    bundle: str
+    version: int
+    decision: str
+    commit: str
+    basis: int
+    stable: str | None
+    steps: tuple[float, ...]
+    changes: dict[str, tuple[object, object]]
+    parts: tuple[str, ...]
+    expected: tuple[Expected, ...]
 
 
 class Applied(Record, frozen=True):
@@ -34,6 +60,21 @@ class RolledBack(Record, frozen=True):
     bundle: str
     rollout: Rollout | None = None
     release: Release | None = None
+
+
+def plan_path(layout: Layout) -> Path:
+    """Where `plan` writes and `apply` reads when no file is named."""
+    return layout.run / "plan.json"
+
+
+def read_plan(path: Path) -> Plan:
+    """The plan in a file; NotFoundError without one, UsageError for one that is not a plan."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except FileNotFoundError:
+        raise NotFoundError(path.name, "no plan to apply", hint="tidegate plan") from None
+    except msgspec.MsgspecError as error:
+        raise UsageError(path.name, f"not a plan: {error}", hint="tidegate plan") from None
 
 
 def apply(root: Path, path: Path | None = None) -> Applied:

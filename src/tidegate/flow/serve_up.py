@@ -1,5 +1,6 @@
 """The supervisor: one socket, gateway workers and, with `up`, the watcher; each is started again when it dies."""
 
+import http.client
 import os
 import signal
 import socket
@@ -14,7 +15,6 @@ from typing import NamedTuple
 
 from tidegate.errors import ConflictError, TidegateError, UnavailableError, UsageError
 from tidegate.project import load_config
-from tidegate.serve.record import SHARED_FOLDER
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
@@ -87,19 +87,21 @@ def down(root: Path) -> int | None:
     return process
 
 
-def serve(root: Path, *, watch: bool) -> None:
-    """Supervise in the foreground until SIGTERM or SIGINT.
+def serve(root: Path, *, watch: bool, listening: Callable[[Address], None] = lambda address: None) -> None:
+    """Supervise in the foreground until SIGTERM or SIGINT; `listening` is told when the address is ours.
 
     Raises ConflictError when the project is being served already or the address is taken.
     """
     layout = Layout(root)
     config = load_config(root)
+    address = address_of(config.serve.address)
     _require_live(layout)
     with (
         hold(layout.run / f"{SUPERVISOR}.lock", what="serve", wait_s=2),
-        _listen(address_of(config.serve.address)) as listening,
+        _listen(address) as bound,
     ):
-        _supervise(layout, _commands(root, listening, workers=config.serve.workers, watch=watch), listening)
+        listening(address)
+        _supervise(layout, _commands(root, bound, workers=config.serve.workers, watch=watch), bound)
 
 
 class Child(NamedTuple):
@@ -187,7 +189,7 @@ def _environ(layout: Layout, processes: int) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.db"):
         left.unlink()
-    return os.environ | {SHARED_FOLDER: str(folder)}
+    return os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 @contextmanager
@@ -248,8 +250,6 @@ def _pid_of(layout: Layout) -> int:
 
 def is_ready(address: Address) -> bool:
     """Whether the endpoint answers and something is live behind it."""
-    import http.client
-
     connection = http.client.HTTPConnection(address.host, address.port, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -9,7 +9,6 @@ from tidegate.monitor.reference import Reference
 from tidegate.project import Monitor
 from tidegate.stats.detect import performance_limit, performance_score, performance_start, performance_step
 
-
 # labels are folded in batches of this size, so that the same labels always give the same score
 BATCH = 10
 
@@ -49,7 +48,7 @@ def fold_labels(performance: Performance, errors: int, labels: int) -> Performan
         scores,
         performance.limit,
         climb=np.where(over, 0.0, performance.climb) + wealth,
-        recent=np.where(over[:, None], 0, performance.recent) + (labels, errors),
+        recent=np.where(over[:, None], 0, performance.recent) + np.array((labels, errors)),
     )
 
 

@@ -108,31 +108,47 @@ class OnnxModel:
         self.input_name: str = tensor.name
         self.datatype = DATATYPES[tensor.type]
         self._dtype = NUMPY_TYPES[self.datatype]
-        self._labels = tuple(labels)
+        self._labels = len(labels)
+        self._names: dict[Answer, str] = {}
+        for index, name in enumerate(labels):
+            self._names |= {index: name, str(index): name}
         self._session = session
         self._outputs = _outputs(session)
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
         """Answers and class scores [n, classes] (no classes when the model gives none) for rows [n, columns].
 
-        Raises UsageError when the model fails on these rows or answers a class that has no name.
+        Raises UsageError when the model fails on these rows, gives them other than one answer each, or
+        answers a class that has no name.
         """
-        import onnxruntime
-
+        asked = self._cast(rows)
         try:
-            found = self._session.run(self._outputs, {self.input_name: rows.astype(self._dtype, copy=False)})
-        except onnxruntime.capi.onnxruntime_pybind11_state.Fail as error:
-            raise UsageError("model", f"failed on these rows: {error}") from None
+            found = self._session.run(self._outputs, {self.input_name: asked})
+        except Exception as error:  # onnxruntime raises bare classes of its C layer
+            raise UsageError("model", f"failed on these rows: {' '.join(str(error).split())}") from None
+        if found[0].shape != (len(rows),):
+            shape = f"`{self._outputs[0]}` has shape {list(found[0].shape)} for {len(rows)} rows"
+            raise UsageError("model", f"{shape}, expected one answer each")
         answers: list[Answer] = found[0].tolist()
         scores = found[1] if len(found) > 1 else rows[:, :0]
-        return (self._named(answers) if self._labels else answers), scores
+        return (self._named(answers) if self._names else answers), scores
+
+    def _cast(self, rows: "np.ndarray") -> "np.ndarray":
+        """The rows in the model's type; UsageError when it takes whole numbers and one is none."""
+        import numpy as np
+
+        with np.errstate(invalid="ignore"):
+            asked = rows.astype(self._dtype, copy=False)
+        if self.datatype == "INT64" and not np.array_equal(asked, rows):
+            raise UsageError("model", "takes whole numbers, found others in these rows")
+        return asked
 
     def _named(self, answers: Sequence[Answer]) -> list[Answer]:
         try:
-            return [self._labels[int(answer)] for answer in answers]
-        except (IndexError, ValueError):
-            known = f"`model.labels` names {len(self._labels)} classes"
-            raise UsageError("model", f"answered {max(answers, key=str)!r}, {known}") from None
+            return [self._names[answer] for answer in answers]
+        except KeyError as error:
+            known = f"`model.labels` names {self._labels} classes"
+            raise UsageError("model", f"answered {error.args[0]!r}, {known}") from None
 
 
 def load_model(bundle: Bundle, *, named: bool = True) -> OnnxModel:
@@ -167,7 +183,8 @@ def _check_input(session: "onnxruntime.InferenceSession", bundle: Bundle) -> Non
     where = f"bundle {bundle.digest[:12]}"
     if len(inputs) != 1 or inputs[0].type not in DATATYPES or len(inputs[0].shape) != 2:
         expected = "expected one 2-dimensional tensor of numbers"
-        raise UsageError(where, f"{MODEL} takes {len(inputs)} inputs, first {inputs[0].type}, {expected}")
+        types = ", ".join(tensor.type for tensor in inputs) or "nothing"
+        raise UsageError(where, f"{MODEL} takes {types}, {expected}")
     width, columns = inputs[0].shape[1], len(bundle.contract.columns)
     if isinstance(width, int) and width != columns:
         raise UsageError(

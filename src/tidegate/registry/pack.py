@@ -50,8 +50,13 @@ def pack(bundles: Path, keys: Path, parts: Mapping[str, bytes], *, name: str) ->
 
 def render_manifest(name: str, parts: Mapping[str, bytes]) -> bytes:
     """The manifest's bytes: sorted, so that they depend on the parts alone."""
-    files = {part: Part(sha256_bytes(data), len(data)) for part, data in sorted(parts.items())}
-    return msgspec.json.format(msgspec.json.encode(Manifest(FORMAT, name, files), order="sorted")) + b"\n"
+    manifest = Manifest(FORMAT, name, describe(parts))
+    return msgspec.json.format(msgspec.json.encode(manifest, order="sorted")) + b"\n"
+
+
+def describe(parts: Mapping[str, bytes]) -> dict[str, Part]:
+    """Digest and size of each part."""
+    return {part: Part(sha256_bytes(data), len(data)) for part, data in sorted(parts.items())}
 
 
 def parse_manifest(data: bytes, *, where: str) -> Manifest:

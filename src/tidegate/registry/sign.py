@@ -3,15 +3,15 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from tidegate.errors import CorruptError
 from tidegate.store.files import sha256_bytes, write_atomic
-
-if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 SIGNATURE = "signature.json"
 SIGNING_KEY = "signing.pem"
@@ -33,17 +33,12 @@ def sign(keys: Path, manifest: bytes) -> bytes:
     """
     key = _signing_key(keys)
     made = Signature("ed25519", _fingerprint(key.public_key()), key.sign(manifest))
-    return msgspec.json.encode(made, order="sorted")
+    return _render(made)
 
 
 def verify(keys: Path, manifest: bytes, signature: bytes, *, where: str) -> str:
     """The fingerprint of the trusted key that signed; CorruptError when none did."""
-    from cryptography.exceptions import InvalidSignature
-
-    try:
-        claimed = msgspec.json.decode(signature, type=Signature)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise CorruptError(where, f"{SIGNATURE} is no signature, refusing to load") from None
+    claimed = _parse(signature, where=where)
     key = _trusted_key(keys, claimed, where=where)
     try:
         key.verify(claimed.signature, manifest)
@@ -52,7 +47,22 @@ def verify(keys: Path, manifest: bytes, signature: bytes, *, where: str) -> str:
     return claimed.key
 
 
-def _trusted_key(keys: Path, claimed: Signature, *, where: str) -> "Ed25519PublicKey":
+def _parse(data: bytes, *, where: str) -> Signature:
+    """The signature in a file's bytes, of which no other bytes may be read as the same signature."""
+    try:
+        claimed = msgspec.json.decode(data, type=Signature)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        claimed = None
+    if claimed is None or _render(claimed) != data:
+        raise CorruptError(where, f"{SIGNATURE} is no signature, refusing to load")
+    return claimed
+
+
+def _render(signature: Signature) -> bytes:
+    return msgspec.json.encode(signature, order="sorted")
+
+
+def _trusted_key(keys: Path, claimed: Signature, *, where: str) -> Ed25519PublicKey:
     for path in sorted((keys / TRUSTED).glob("*.pem")):
         key = _read_public(path)
         if claimed.algorithm == "ed25519" and _fingerprint(key) == claimed.key:
@@ -61,10 +71,7 @@ def _trusted_key(keys: Path, claimed: Signature, *, where: str) -> "Ed25519Publi
     raise CorruptError(where, found, hint=f"copy its public key into .tidegate/keys/{TRUSTED}")
 
 
-def _signing_key(keys: Path) -> "Ed25519PrivateKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
+def _signing_key(keys: Path) -> Ed25519PrivateKey:
     path = keys / SIGNING_KEY
     if not path.exists():
         _make_key(path)
@@ -80,9 +87,6 @@ def _signing_key(keys: Path) -> "Ed25519PrivateKey":
 
 def _make_key(path: Path) -> None:
     """Create the key file whole and readable by its owner only; whoever comes first wins."""
-    from cryptography.hazmat.primitives import serialization
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -100,19 +104,14 @@ def _make_key(path: Path) -> None:
         Path(temporary).unlink()
 
 
-def _trust(keys: Path, key: "Ed25519PublicKey") -> None:
-    from cryptography.hazmat.primitives import serialization
-
+def _trust(keys: Path, key: Ed25519PublicKey) -> None:
     path = keys / TRUSTED / f"{_fingerprint(key)[:16]}.pem"
     if not path.exists():
         pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         write_atomic(path, pem)
 
 
-def _read_public(path: Path) -> "Ed25519PublicKey":
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key
-
+def _read_public(path: Path) -> Ed25519PublicKey:
     try:
         key = load_pem_public_key(path.read_bytes())
     except ValueError:
@@ -122,5 +121,5 @@ def _read_public(path: Path) -> "Ed25519PublicKey":
     return key
 
 
-def _fingerprint(key: "Ed25519PublicKey") -> str:
+def _fingerprint(key: Ed25519PublicKey) -> str:
     return sha256_bytes(key.public_bytes_raw())

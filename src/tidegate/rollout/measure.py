@@ -60,22 +60,25 @@ class GuardMeter:
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
-        self._open: dict[Stratum, dict[str, Role]] = {}
+        self._open: dict[Stratum, dict[str, tuple[float, Role]]] = {}
         self._events: dict[Stratum, set[str]] = {}
         self._out: set[str] = set()
         self._total = Arms(0, 0, 0, 0)
         self._bets = {name: [0.0] * len(GRID) for name in ("harm", "safe", "above", "below")}
 
-    def add(self, stratum: Stratum, unit: str, role: Role, *, is_event: bool) -> None:
-        """Count a unit in an open stratum; its first role there stays."""
-        self._open.setdefault(stratum, {}).setdefault(unit, role)
+    def add(self, stratum: Stratum, row: Prediction, *, is_event: bool) -> None:
+        """Count the row's unit in an open stratum, in the role of its earliest row there."""
+        units, this = self._open.setdefault(stratum, {}), (row.at, row.role)
+        units[row.unit] = min(units.get(row.unit, this), this)
         if is_event:
-            self._events.setdefault(stratum, set()).add(unit)
+            self._events.setdefault(stratum, set()).add(row.unit)
 
     def close(self, before: int) -> None:
         """Fold in the strata whose last window is older than number `before`, oldest first."""
-        for stratum in sorted(s for s in self._open if s[-1] < before):
-            self._fold(self._open.pop(stratum), self._events.pop(stratum, set()))
+        over = [stratum for stratum in self._open if stratum[-1] < before]
+        for stratum in sorted(over, key=lambda windows: windows[::-1]):
+            roles = {unit: role for unit, (_, role) in self._open.pop(stratum).items()}
+            self._fold(roles, self._events.pop(stratum, set()))
 
     def evidence(self) -> GuardEvidence:
         """What the closed strata say."""
@@ -128,10 +131,7 @@ class Meter:
     def add(self, predictions: Iterable[Prediction], labels: Iterable[Label]) -> None:
         """Count new rows of the log; those of other bundles, from before, or not drawn by chance are left out."""
         for row in predictions:
-            if (
-                row.bundle in (self._rollout.stable, self._rollout.candidate)
-                and row.at >= self._rollout.started
-            ):
+            if row.unit and row.bundle in self._arms and row.at >= self._rollout.started:
                 self._answered(row)
         for label in labels:
             self._labeled(label)
@@ -142,12 +142,12 @@ class Meter:
         for meter in self._meters.values():
             meter.close(self._closed)
         guards = tuple(meter.evidence() for meter in self._meters.values())
-        return Evidence(guards, log_mean_exp([guard.log_harm for guard in guards]))
+        return Evidence(guards, log_mean_exp([guard.log_harm for guard in guards]) if guards else 0.0)
 
     def _answered(self, row: Prediction) -> None:
         errors = self._meters.get("error_rate")
         if errors:
-            errors.add((self._still_open(row.at),), row.unit, row.role, is_event=row.status != 200)
+            errors.add((self._still_open(row.at),), row, is_event=row.status != 200)
         if "wrong_rate" in self._meters and row.output is not None:
             self._answers[row.request] = row
 
@@ -157,7 +157,7 @@ class Meter:
             return
         stratum = (self._number(row.at), self._still_open(label.at))
         is_wrong = not agree(row.output, label.truth)
-        self._meters["wrong_rate"].add(stratum, row.unit, row.role, is_event=is_wrong)
+        self._meters["wrong_rate"].add(stratum, row, is_event=is_wrong)
 
     def _number(self, at: float) -> int:
         """The window, counted from the start of the rollout."""
