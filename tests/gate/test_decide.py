@@ -71,6 +71,15 @@ def test_the_same_question_gets_the_recorded_decision(evidence):
     assert again is first
 
 
+def test_the_rows_that_live_was_released_on_are_no_new_question(rows):
+    gate = Gate(rule=(Min(value=0.5),))
+    released = rows([True] * 90 + [False] * 10)
+    first = ask(gate, Evidence(released, None))
+    assert first.verdict == "pass"
+    assert ask(gate, Evidence(released, released), [first]) == first
+    assert ask(Gate(rule=(Min(value=0.4),)), Evidence(released, released), [first]).submission == 2
+
+
 @pytest.mark.parametrize(
     ("gate", "counts", "submission"),
     [

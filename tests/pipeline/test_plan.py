@@ -93,3 +93,12 @@ def test_a_plan_of_what_is_planned_adds_no_stage(drawn):
     plain, names, stale = drawn
     first = {name for name, reasons in plan_of(plain, names, stale).items() if reasons}
     assert {name for name, reasons in plan_of(plain, names, first).items() if reasons} == first
+
+
+def test_of_a_mapping_only_the_values_that_changed_are_named():
+    was, now = (
+        {"trees": 10, "seed": 1, "deep": {"a": 1}},
+        {"trees": 40, "seed": 1, "deep": {"a": 1}, "new": 2},
+    )
+    reason = Reason("param", "params.yaml:train", "modified", was=was, now=now)
+    assert explain(reason) == "params.yaml:train.trees 10 -> 40, params.yaml:train.new (none) -> 2"

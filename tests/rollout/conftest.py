@@ -64,33 +64,33 @@ def make_evidence(harm: float = 0.0, safe: Sequence[float] = (0.0,), units: int 
     return Evidence(guards, math.log(harm or 1))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rollout() -> Callable[..., Rollout]:
     return make_rollout
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def row() -> Callable[..., Prediction]:
     return make_row
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def label() -> Callable[..., Label]:
     return make_label
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def evidence() -> Callable[..., Evidence]:
     return make_evidence
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ceiling() -> Callable[[float, int], float]:
     """The largest share of alarms that `lives` simulations may show when the truth is at most `error`."""
     return lambda error, lives: error + 3 * math.sqrt(error * (1 - error) / lives)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def policy() -> Callable[..., Settings]:
     """Settings with a step every 10 s and a window of 1 s."""
 

@@ -13,8 +13,10 @@ from tidegate.flow.bundle import gather_parts, provenance_of
 from tidegate.flow.judge import decisions, gather, recorded_event
 from tidegate.flow.release import Action, Plan, plan_path
 from tidegate.gate.checks import Evidence
-from tidegate.gate.decide import rules_digest
-from tidegate.gate.evaluate import evaluate, rows_digest
+from tidegate.gate.decide import answered
+from tidegate.gate.evaluate import evaluate
+from tidegate.pipeline.explain import changed_values
+from tidegate.pipeline.plan import ABSENT
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config
@@ -73,10 +75,6 @@ def _require_idle(state: State) -> None:
         raise ConflictError("plan", found, hint="tidegate rollout status, or `tidegate rollout abort`")
 
 
-def _digest(evidence: Evidence) -> str | None:
-    return rows_digest(evidence.baseline) if evidence.baseline else None
-
-
 def _judged(config: Config, layout: Layout, ledger: Ledger) -> Judged:
     evidence = gather(config, layout, ledger)
     decision = verdict_on(config, ledger, evidence)
@@ -86,11 +84,11 @@ def _judged(config: Config, layout: Layout, ledger: Ledger) -> Judged:
 
 def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
     """The recorded verdict on these rows under today's rules; UsageError when the gate was not asked."""
-    key = (rows_digest(evidence.candidate), _digest(evidence), rules_digest(config.gate))
-    for decision in reversed(decisions(ledger)):
-        if (decision.candidate, decision.baseline, decision.rules) == key:
-            return decision
-    raise UsageError("plan", "no verdict on these evaluation rows against what is live", hint="tidegate gate")
+    decision = answered(config.gate, evidence, decisions(ledger))
+    if decision is None:
+        found = "no verdict on these evaluation rows against what is live"
+        raise UsageError("plan", found, hint="tidegate gate")
+    return decision
 
 
 def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
@@ -119,10 +117,15 @@ def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Pl
 
 
 def _changes(layout: Layout, stable: str, candidate: str) -> dict[str, tuple[object, object]]:
-    """Parameters whose value differs between two bundles, with both values."""
+    """Parameters whose value differs between two bundles, with both values, None for one that is not there."""
     old, new = provenance_of(layout, stable).params, provenance_of(layout, candidate).params
     names = sorted(old.keys() | new.keys())
-    return {name: (old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)}
+    found = (one for name in names for one in changed_values(name, old.get(name), new.get(name)))
+    return {path: (_known(was), _known(now)) for path, was, now in found}
+
+
+def _known(value: object) -> object:
+    return None if value is ABSENT else value
 
 
 def _changed(layout: Layout, stable: str, parts: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """Reasons in words: what a person reads next to a stage."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tidegate.pipeline.plan import ABSENT, Reason
@@ -41,7 +42,17 @@ def _explain_out(reason: Reason) -> str:
 def _explain_param(reason: Reason) -> str:
     if reason.change == "missing":
         return f"param {reason.subject} is missing"
-    return f"{reason.subject} {_show(reason.was)} -> {_show(reason.now)}"
+    found = changed_values(reason.subject, reason.was, reason.now)
+    return ", ".join(f"{path} {_show(was)} -> {_show(now)}" for path, was, now in found)
+
+
+def changed_values(path: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The values in two nested mappings that differ, each with its dotted path; ABSENT where there is none."""
+    if isinstance(was, Mapping) and isinstance(now, Mapping):
+        for key in dict.fromkeys([*was, *now]):
+            yield from changed_values(f"{path}.{key}", was.get(key, ABSENT), now.get(key, ABSENT))
+    elif was != now:
+        yield path, was, now
 
 
 def _show(value: Any) -> str:

@@ -128,4 +128,5 @@ def e_text(log_e: float) -> str:
     if log_e < math.log(10):
         return f"{math.exp(log_e):.2g}"
     exponent, rest = divmod(log_e / math.log(10), 1)
-    return f"{math.exp(log_e):,.0f}" if exponent < 5 else f"{10**rest:.1f}e+{int(exponent)}"
+    mantissa, _, carry = f"{10**rest:.1e}".partition("e")
+    return f"{math.exp(log_e):,.0f}" if exponent < 5 else f"{mantissa}e+{int(exponent) + int(carry)}"

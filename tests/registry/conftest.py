@@ -1,0 +1,99 @@
+"""Bundles small enough to pack in milliseconds, around ONNX models of one layer."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from tidegate.data.contract import Column, Contract, render_contract
+from tidegate.registry.load import Bundle, open_bundle
+from tidegate.registry.pack import pack
+
+NAMES = ("cat", "dog", "eel")
+
+
+def make_model(datatype: str = "FLOAT", width: int | str = 2, **changed: object) -> bytes:
+    """An ONNX classifier of three classes over two columns.
+
+    `answers` is the type of its answers, `keepdims` gives them a second dimension, `shift` is added to each
+    class, `scores` says whether it gives probabilities too, `dims` how many dimensions its input has.
+    """
+    from onnx import TensorProto, helper
+
+    ask = {"answers": "INT64", "keepdims": 0, "shift": 0, "scores": True, "dims": 2, **changed}
+    given, answers = getattr(TensorProto, datatype), getattr(TensorProto, str(ask["answers"]))
+    shape = [None, width, *[1] * (int(str(ask["dims"])) - 2)]
+    nodes = [
+        helper.make_node("Cast", ["input"], ["x"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["x", "w"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ArgMax", ["probabilities"], ["class"], axis=1, keepdims=ask["keepdims"]),
+        helper.make_node("Add", ["class", "shift"], ["moved"]),
+        helper.make_node("Cast", ["moved"], ["label"], to=answers),
+    ]
+    outputs = [helper.make_tensor_value_info("label", answers, [None] * (1 + int(str(ask["keepdims"]))))]
+    if ask["scores"]:
+        outputs.append(helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, [None, 3]))
+    constants = [
+        helper.make_tensor("w", TensorProto.FLOAT, [2, 3], [-1.0, 0.2, 0.9, 0.8, 0.1, -1.0]),
+        helper.make_tensor("shift", TensorProto.INT64, [1], [ask["shift"]]),
+    ]
+    graph = helper.make_graph(
+        nodes, "small", [helper.make_tensor_value_info("input", given, shape)], outputs, constants
+    )
+    return serialize(graph)
+
+
+def serialize(graph: object) -> bytes:
+    """The bytes of a graph's model."""
+    from onnx import helper
+
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def make_parts(model: bytes = b"weights", labels: Sequence[str] = (), columns: int = 2) -> dict[str, bytes]:
+    """The parts that a model is loaded from."""
+    contract = Contract("small", tuple(Column(f"x{n}", "number") for n in range(columns)))
+    return {
+        "model.onnx": model,
+        "contract.odcs.yaml": render_contract(contract).encode(),
+        "labels.json": json.dumps(list(labels)).encode(),
+    }
+
+
+@pytest.fixture
+def model() -> Callable[..., bytes]:
+    return make_model
+
+
+@pytest.fixture
+def onnx_bytes() -> Callable[..., bytes]:
+    return serialize
+
+
+@pytest.fixture
+def parts() -> Callable[..., dict[str, bytes]]:
+    return make_parts
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Path:
+    return tmp_path / "bundles"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    return tmp_path / "keys"
+
+
+@pytest.fixture
+def packed(bundles: Path, keys: Path) -> Callable[..., Bundle]:
+    """Pack the parts of a model and open them again."""
+
+    def make(*given: object, **named: object) -> Bundle:
+        digest = pack(bundles, keys, make_parts(*given, **named), name="small")
+        return open_bundle(bundles, digest, keys=keys, require=True)
+
+    return make
