@@ -1,6 +1,8 @@
 """Bundles small enough to pack in milliseconds, around ONNX models of one layer."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -97,3 +99,27 @@ def packed(bundles: Path, keys: Path) -> Callable[..., Bundle]:
         return open_bundle(bundles, digest, keys=keys, require=True)
 
     return make
+
+
+@pytest.fixture
+def at_once() -> Callable[..., set[str]]:
+    """`at_once(program, root)` runs four processes that start their work together; what they say."""
+
+    def run(program: str, root: Path) -> set[str]:
+        command = [sys.executable, "-c", program, str(root)]
+        children = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(4)
+        ]
+        for child in children:
+            assert child.stdout
+            assert child.stdout.readline() == "up\n"
+        for child in children:
+            assert child.stdin
+            child.stdin.write("\n")
+            child.stdin.flush()
+        said = {child.communicate()[0].strip() for child in children}
+        assert [child.returncode for child in children] == [0] * len(children)
+        return said
+
+    return run

@@ -2,8 +2,6 @@
 
 import json
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -121,18 +119,8 @@ def test_a_write_that_fails_leaves_no_bundle_and_the_next_one_succeeds(
     assert (bundle_digests(bundles), left(bundles)) == ([digest], [])
 
 
-def test_processes_that_pack_the_same_parts_at_once_make_one_bundle(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", PACK_WHEN_TOLD, str(tmp_path)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
-    ]
-    for child in children:
-        assert child.stdout.readline() == "up\n"
-    for child in children:
-        child.stdin.write("\n")
-        child.stdin.flush()
-    said = {child.communicate()[0].strip() for child in children}
-    assert [child.returncode for child in children] == [0] * 3
+def test_processes_that_pack_the_same_parts_at_once_make_one_bundle(tmp_path: Path, at_once) -> None:
+    said = at_once(PACK_WHEN_TOLD, tmp_path)
     assert [*said] == bundle_digests(tmp_path / "bundles")
     assert open_bundle(tmp_path / "bundles", said.pop(), keys=tmp_path / "keys", require=True)
 

@@ -2,8 +2,6 @@
 
 import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import msgspec
@@ -73,18 +71,8 @@ def test_the_key_is_readable_by_its_owner_only_and_no_scratch_file_stays(keys: P
     assert b"PRIVATE" not in trusted(keys)[0].read_bytes()
 
 
-def test_processes_that_sign_first_at_once_make_one_key(keys: Path) -> None:
-    command = [sys.executable, "-c", SIGN_WHEN_TOLD, str(keys)]
-    children = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(4)
-    ]
-    for child in children:
-        assert child.stdout.readline() == "up\n"
-    for child in children:
-        child.stdin.write("\n")
-        child.stdin.flush()
-    said = {child.communicate()[0].strip() for child in children}
-    assert [child.returncode for child in children] == [0] * 4
+def test_processes_that_sign_first_at_once_make_one_key(keys: Path, at_once) -> None:
+    said = at_once(SIGN_WHEN_TOLD, keys)
     assert len(said) == len(trusted(keys)) == 1
     assert verify(keys, b"manifest", said.pop().encode(), where="here")
 

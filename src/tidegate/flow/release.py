@@ -19,6 +19,7 @@ from tidegate.store.ledger import Entry, Ledger, open_ledger
 from tidegate.store.state import State
 
 ATTEMPTS = 20
+SHORTEST_DIGEST = 4
 
 Action = Literal["release", "rollout", "nothing"]
 
@@ -188,14 +189,15 @@ def _rollback(state: State, to: str | None, *, now: float) -> RolledBack:
 
 
 def _named(state: State, name: str) -> str:
-    found = [
-        v.digest
-        for v in state.versions
-        if name in (str(v.version), f"v{v.version}") or v.digest.startswith(name)
-    ]
-    if len(set(found)) == 1:
-        return found[0]
-    problem = f"`{name}` names {len(set(found))} registered bundles, it must name one"
+    """The bundle of a version number, or else the one whose digest begins so; too short a start is no name."""
+    versions = {
+        version.digest for version in state.versions if name in (str(version.version), f"v{version.version}")
+    }
+    begun = {version.digest for version in state.versions if version.digest.startswith(name)}
+    found = versions or (begun if len(name) >= SHORTEST_DIGEST else set())
+    if len(found) == 1:
+        return found.pop()
+    problem = f"`{name}` names {len(found)} registered bundles, it must name one"
     raise NotFoundError("rollback --to", problem, hint="tidegate bundle ls")
 
 
