@@ -265,7 +265,8 @@ def test_rollback_flips_within_a_second_under_load_and_no_request_fails(
             reply = endpoint.ask("POST", "/predict", {"row": pixels})
             seen.append((reply.status, reply.headers["x-tidegate-bundle"]))
 
-    live = endpoint.ask("POST", "/predict", {"row": pixels}).headers["x-tidegate-bundle"]
+    live = run(digits, "ps", "--json").json["live"]["bundle"]
+    until(lambda: endpoint.ask("POST", "/predict", {"row": pixels}).headers["x-tidegate-bundle"] == live)
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()

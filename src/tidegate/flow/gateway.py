@@ -1,6 +1,6 @@
 """One gateway worker: serves what the ledger says is live, and follows it within POLL_S.
 
-Run as `python -m tidegate.flow.gateway ROOT SOCKET NAME` by the supervisor, which owns the socket.
+Run as `python -m tidegate.flow.gateway ROOT SUPERVISOR SOCKET NAME` by the supervisor, which owns the socket.
 """
 
 import asyncio
@@ -35,9 +35,10 @@ BACKLOG = 2048
 
 
 class Worker(NamedTuple):
-    """Everything one worker owns."""
+    """Everything one worker owns, and the process it belongs to."""
 
     name: str
+    supervisor: int
     config: Config
     layout: Layout
     log: PredictionLog
@@ -47,11 +48,11 @@ class Worker(NamedTuple):
     models: dict[str, OnnxModel]
 
 
-def main(root: str, handle: str, name: str) -> None:
+def main(root: str, supervisor: str, handle: str, name: str) -> None:
     """Serve on the inherited socket until SIGTERM, or until the supervisor is gone."""
     import uvloop
 
-    worker = _worker(Path(root), name)
+    worker = _worker(Path(root), int(supervisor), name)
     listening = socket.socket(fileno=int(handle))
     try:
         uvloop.run(_serve(worker, listening))
@@ -60,12 +61,12 @@ def main(root: str, handle: str, name: str) -> None:
         worker.log.close()
 
 
-def _worker(root: Path, name: str) -> Worker:
+def _worker(root: Path, supervisor: int, name: str) -> Worker:
     config, layout, metrics = load_config(root), Layout(root), Metrics()
     log = PredictionLog(layout.log, name)
     engine = Engine(log.write)
     app = App(engine, log.write_labels, config.serve, metrics)
-    return Worker(name, config, layout, log, engine, app, metrics, {})
+    return Worker(name, supervisor, config, layout, log, engine, app, metrics, {})
 
 
 async def _serve(worker: Worker, listening: socket.socket) -> None:
@@ -109,8 +110,8 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
 
 async def _follow(worker: Worker, ledger: Ledger) -> None:
     """Swap the route when the ledger moves; ends when the supervisor is gone."""
-    state, parent, reported = State(), os.getppid(), 0
-    while os.getppid() == parent:
+    state, reported = State(), 0
+    while os.getppid() == worker.supervisor:
         if ledger.head() != state.seq:
             state = ledger.follow(state)
             await _swap(worker, state)

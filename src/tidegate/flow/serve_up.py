@@ -174,11 +174,12 @@ def _stop_all(children: Mapping[str, Child]) -> None:
 
 
 def _commands(root: Path, listening: socket.socket, *, workers: int, watch: bool) -> dict[str, list[str]]:
-    python = [sys.executable, "-m"]
+    """Each is told its supervisor's process, and ends when that is no longer its parent."""
+    python, mine = [sys.executable, "-m"], [str(root), str(os.getpid())]
     handle = str(listening.fileno())
     names = [f"gateway-{i}" for i in range(workers)]
-    commands = {name: [*python, "tidegate.flow.gateway", str(root), handle, name] for name in names}
-    return commands | ({"watch": [*python, "tidegate.flow.watch", str(root)]} if watch else {})
+    commands = {name: [*python, "tidegate.flow.gateway", *mine, handle, name] for name in names}
+    return commands | ({"watch": [*python, "tidegate.flow.watch", *mine]} if watch else {})
 
 
 def _environ(layout: Layout, processes: int) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """The watcher: reads what the gateways log, asks the pure judges, writes their verdicts into the ledger.
 
-Run as `python -m tidegate.flow.watch ROOT` by the supervisor. Everything it knows it reads again from the
+Run as `python -m tidegate.flow.watch ROOT SUPERVISOR` by the supervisor. Everything it knows it reads again from the
 ledger and the prediction log, so it may die at any moment.
 """
 
@@ -103,15 +103,15 @@ class Watcher:
             say(f"alert {one.kind}: {one.because}" if isinstance(one, Alert) else f"alert {one.kind} is over")
 
 
-def watch(root: Path) -> None:
+def watch(root: Path, supervisor: int) -> None:
     """Tick until SIGTERM, or until the supervisor is gone."""
-    stopping, parent = threading.Event(), os.getppid()
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     layout = Layout(root)
     with hold(layout.run / "watch.lock", what="watch"), open_ledger(layout.ledger) as ledger:
         watcher = Watcher(root, ledger)
-        while not stopping.wait(TICK_S) and os.getppid() == parent:
+        while not stopping.wait(TICK_S) and os.getppid() == supervisor:
             try:
                 watcher.tick(time.time())
             except TidegateError as error:
@@ -136,4 +136,4 @@ def _lost_rows(layout: Layout) -> int:
 
 
 if __name__ == "__main__":
-    watch(Path(sys.argv[1]))
+    watch(Path(sys.argv[1]), int(sys.argv[2]))

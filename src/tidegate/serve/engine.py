@@ -136,16 +136,22 @@ class Engine:
         now = time.time()
         endpoint = self.route.endpoint if self.route else ""
         done = [_answered(job, result) for job, result in zip(jobs, results, strict=True)]
+        replies: list[Answered | Exception] = [*done]
         rows = (_rows(endpoint, job, one, now) for job, one in zip(jobs, done, strict=True))
-        self._write([row for some in rows for row in some])
-        for job, one in zip(jobs, done, strict=True):
+        try:
+            self._write([row for some in rows for row in some])
+        except (
+            Exception
+        ) as error:  # an answer that the log cannot hold is not given, but nobody waits forever
+            replies = [error for _ in jobs]
+        for job, reply in zip(jobs, replies, strict=True):
             self._rows -= len(job.ask.rows)
             if job.reply.cancelled():
                 continue
-            if isinstance(one, Answered):
-                job.reply.set_result(one)
+            if isinstance(reply, Answered):
+                job.reply.set_result(reply)
             else:
-                job.reply.set_exception(one)
+                job.reply.set_exception(reply)
 
 
 class Result(NamedTuple):
@@ -161,18 +167,29 @@ def predict_together(model: Model, requests: "Sequence[np.ndarray]") -> list[Res
     import numpy as np
 
     try:
-        answers, scores = model.predict(requests[0] if len(requests) == 1 else np.concatenate(requests))
-    except Exception as error:  # whatever a model raises, the gateway goes on
+        answers, scores = _ask(model, requests[0] if len(requests) == 1 else np.concatenate(requests))
+    except KeyboardInterrupt:
+        raise
+    except (
+        BaseException
+    ) as error:  # whatever a model raises, the gateway goes on; a panic of Rust is no Exception
         if len(requests) == 1:
             return [Result([], [], str(error) or type(error).__name__)]
         return [result for rows in requests for result in predict_together(model, [rows])]
     results, start = [], 0
-    listed = scores.tolist()
     for rows in requests:
         end = start + len(rows)
-        results.append(Result(answers[start:end], listed[start:end]))
+        results.append(Result(answers[start:end], scores[start:end]))
         start = end
     return results
+
+
+def _ask(model: Model, rows: "np.ndarray") -> tuple[list[Answer], list[list[float]]]:
+    answers, scores = model.predict(rows)
+    if not len(answers) == len(scores) == len(rows):
+        found = f"{len(answers)} answers and {len(scores)} rows of scores for {len(rows)} rows"
+        raise TidegateError("", f"gave {found}, expected one each")
+    return answers, scores.tolist()
 
 
 def row_ids(request: str, n: int) -> tuple[str, ...]:

@@ -118,10 +118,10 @@ class App:
     def _show(self, request: Request, parts: list[str]) -> Reply:
         match parts:
             case ["healthz"] | ["v2", "health", "live"]:
-                return _json(200, {"live": True}, request.path)
+                return _json(200, {"live": True}, "/" + "/".join(parts))
             case ["readyz"] | ["v2", "health", "ready"]:
                 self._engine.live()
-                return _json(200, {"ready": True}, request.path)
+                return _json(200, {"ready": True}, "/" + "/".join(parts))
             case ["metrics"]:
                 return Reply(200, self._metrics.render(), "/metrics", content_type=PROMETHEUS)
             case ["v2"]:
@@ -235,19 +235,20 @@ async def _read(scope: Scope, receive: Receive, *, limit: int) -> Request:
 
 
 async def _body(receive: Receive, *, limit: int) -> bytes:
-    """The whole body; a request in one piece, the usual case, costs no timer."""
-    message = await receive()
-    if not message.get("more_body"):
-        body: bytes = message.get("body", b"")
-        return body
-    chunks = [message.get("body", b"")]
+    """The whole body; HttpError 408, 413 or 400 when it is late, too large or broken off."""
+    chunks: list[bytes] = []
+    size, more = 0, True
     try:
         async with asyncio.timeout(BODY_S):
-            while message.get("more_body"):
+            while more:
                 message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HttpError(400, "the client left before its whole body had arrived")
                 chunks.append(message.get("body", b""))
-                if sum(map(len, chunks)) > limit:
+                size += len(chunks[-1])
+                if size > limit:
                     raise HttpError(413, f"the body is larger than the limit of {limit} bytes")
+                more = message.get("more_body", False)
     except TimeoutError:
         raise HttpError(408, f"the body did not arrive within {BODY_S:.0f} s") from None
     return b"".join(chunks)

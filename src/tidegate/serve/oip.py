@@ -4,6 +4,7 @@ https://github.com/open-inference/open-inference-protocol; the binary tensor ext
 """
 
 import math
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 PREDICTIONS = "predictions"
 SCORES = "scores"
+NESTED = re.compile(rb"\s*\[\s*\[")
 
 
 class Tensor(msgspec.Struct):
@@ -68,7 +70,7 @@ def parse_infer(body: bytes, arm: Arm, shape: Shape, *, max_rows: int) -> Infere
         raise UsageError("inputs", f"{len(parsed.inputs)} tensors, the model takes 1")
     outputs = _wanted(parsed.outputs)
     rows = _rows(parsed.inputs[0], arm, shape, max_rows=max_rows)
-    return Inference(check_request_id(parsed.id) if parsed.id else "", rows, outputs)
+    return Inference(check_request_id(parsed.id, "id") if parsed.id else "", rows, outputs)
 
 
 def render_infer(endpoint: str, request: str, answered: Answered, outputs: Sequence[str]) -> dict[str, Any]:
@@ -148,11 +150,15 @@ def _rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> "np.ndarr
 
 def _cells(tensor: Tensor, where: str) -> list[float | None]:
     """The values, flattened; what a nested list hides is found as in a flat one."""
-    is_nested = bytes(tensor.data).lstrip(b"[ \t\r\n") and bytes(tensor.data).replace(b" ", b"")[:2] == b"[["
     try:
-        if is_nested:
-            return [cell for row in _nested.decode(tensor.data) for cell in row]
-        return _flat.decode(tensor.data)
+        if not NESTED.match(tensor.data):
+            return _flat.decode(tensor.data)
+        rows = _nested.decode(tensor.data)
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         raise UsageError(f"{where}.data{path.rstrip('`')}", message[:1].lower() + message[1:]) from None
+    for i, row in enumerate(rows):
+        if len(row) != tensor.shape[1]:
+            found = f"{len(row)} values, shape {tensor.shape} needs {tensor.shape[1]}"
+            raise UsageError(f"{where}.data[{i}]", found)
+    return [cell for row in rows for cell in row]

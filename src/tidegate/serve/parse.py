@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Cells = list[float | None]
+MALFORMED = "JSON is malformed: "
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -27,7 +28,7 @@ class LabelBody(msgspec.Struct, forbid_unknown_fields=True):
     """A late label of `POST /labels`."""
 
     request: str
-    truth: str | int | float
+    truth: str | Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)] | float
 
 
 class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -52,7 +53,7 @@ def parse_predict(body: bytes, shape: Shape, *, max_rows: int) -> "np.ndarray":
     parsed = decode(_predict, body)
     if (parsed.rows is None) == (parsed.row is None):
         raise UsageError("", "expected either `rows` or `row`")
-    rows = parsed.rows if parsed.rows is not None else [parsed.row or []]
+    rows = parsed.rows if parsed.rows is not None else [[] if parsed.row is None else parsed.row]
     if not 1 <= len(rows) <= max_rows:
         raise UsageError("rows", f"{len(rows)} rows, expected 1 to {max_rows}")
     names = [f"rows[{i}]" for i in range(len(rows))] if parsed.rows is not None else ["row"]
@@ -75,7 +76,9 @@ def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
         message, _, path = str(error).partition(" - at `$")
         raise UsageError(path.rstrip("`").lstrip("."), _lower(message)) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError("body", f"not JSON, {_lower(str(error))}") from None
+        raise UsageError("body", f"not JSON, {_lower(str(error).removeprefix(MALFORMED))}") from None
+    except RecursionError:
+        raise UsageError("body", "nested too deep") from None
 
 
 def to_array(rows: Sequence[Cells], shape: Shape, names: Sequence[str]) -> "np.ndarray":
@@ -90,10 +93,10 @@ def to_array(rows: Sequence[Cells], shape: Shape, names: Sequence[str]) -> "np.n
     return np.array(rows, dtype=float)
 
 
-def check_request_id(value: str) -> str:
+def check_request_id(value: str, where: str = "x-request-id") -> str:
     """The id that a client gave its request; UsageError for one that cannot stand in a header."""
     if not REQUEST_ID.fullmatch(value):
-        raise UsageError("x-request-id", "expected 1 to 128 visible ASCII characters")
+        raise UsageError(where, "expected 1 to 128 visible ASCII characters")
     return value
 
 

@@ -29,13 +29,13 @@ class Metrics:
             "tidegate_release",
             "Number of the live release.",
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
         )
         self._weight = Gauge(
             "tidegate_canary_weight",
             "Share of units that the canary takes.",
             registry=self._registry,
-            multiprocess_mode="max",
+            multiprocess_mode="mostrecent",
         )
         self._dropped = Counter(
             "tidegate_log_dropped_rows",
