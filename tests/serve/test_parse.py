@@ -73,7 +73,7 @@ def test_rows_are_an_array_of_float64() -> None:
         (b"\xff\xfe", "body: not JSON, invalid character (byte 0)"),
         (b'{"row": [1, 2, 3]', "body: not JSON, input data was truncated"),
         (b'{"row": [1, 2, NaN]}', "body: not JSON, invalid character (byte 15)"),
-        (b'{"row": [1, 2, 3]} 4', "body: not JSON, trailing characters (byte 19)"),
+        (b'{"row": [1, 2, 3]} 4', "body: not JSON, trailing characters (byte 20)"),
         (
             b'{"row": {"\xff": 1}}',
             "body: not JSON, 'utf-8' codec can't decode byte 0xff in position 0: invalid start byte",

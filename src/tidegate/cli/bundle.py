@@ -5,6 +5,8 @@ import json
 import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say, short
+from tidegate.pipeline.explain import changed_values
+from tidegate.pipeline.plan import ABSENT
 from tidegate.project import load_config
 from tidegate.registry.load import Bundle, bundle_digests, find_bundle, open_bundle
 from tidegate.store.layout import Layout, find_root
@@ -72,8 +74,9 @@ def show(digest: str, *, as_json: bool) -> None:
     say(f"  model   {bundle.manifest.name}")
     say(f"  commit  {provenance['commit'] or 'none'}{dirty}")
     say(f"  signed  {f'by key {short(bundle.key)}' if bundle.key else 'by nobody'}")
-    for name, value in sorted(provenance["params"].items()):
-        say(f"  param   {name} = {value}")
+    for name, values in sorted(provenance["params"].items()):
+        for path, _, value in changed_values(name, ABSENT, values):
+            say(f"  param   {path} = {value}")
     for name, part in sorted(bundle.manifest.files.items()):
         say(f"  file    {short(part.sha256)}  {part.size:>9,} bytes  {name}")
 

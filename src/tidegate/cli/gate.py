@@ -65,9 +65,17 @@ def say_finding(finding: Finding) -> None:
 
 
 def _print_needs(root: Path, *, as_json: bool) -> int:
-    rows = needs(root)
+    found = needs(root)
     if as_json:
-        print_json(rows)
-    else:
-        print_table(("rule", "disagreement", "error", "power", "labels"), rows)
+        print_json([need._asdict() for need in found])
+        return 0
+    rows = [
+        (need.rule, need.assuming, f"{need.error:.3g}", f"{need.power:.0%}", _labels(need.labels))
+        for need in found
+    ]
+    print_table(("rule", "assuming", "error", "power", "labels"), rows)
     return 0
+
+
+def _labels(count: int | None) -> str:
+    return "no number suffices" if count is None else f"{count:,}"

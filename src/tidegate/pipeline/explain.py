@@ -48,9 +48,10 @@ def _explain_param(reason: Reason) -> str:
 
 def changed_values(path: str, was: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
     """The values in two nested mappings that differ, each with its dotted path; ABSENT where there is none."""
-    if isinstance(was, Mapping) and isinstance(now, Mapping):
-        for key in dict.fromkeys([*was, *now]):
-            yield from changed_values(f"{path}.{key}", was.get(key, ABSENT), now.get(key, ABSENT))
+    old, new = ({} if value is ABSENT else value for value in (was, now))
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for key in dict.fromkeys([*old, *new]):
+            yield from changed_values(f"{path}.{key}", old.get(key, ABSENT), new.get(key, ABSENT))
     elif was != now:
         yield path, was, now
 
