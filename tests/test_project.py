@@ -17,7 +17,7 @@ def test_every_default_survives_show_and_read():
 
 
 @given(
-    st.lists(st.integers(1, 1000), min_size=1, max_size=4),
+    st.lists(st.integers(1, 999), min_size=1, max_size=4, unique=True).map(sorted),
     st.sampled_from(["90s", "250ms", "10m", "36h", "7d", "1.5h"]),
     st.sampled_from([True, False]),
 )
@@ -55,6 +55,10 @@ def test_a_share_is_a_percentage_or_a_number():
         (f"{MINIMAL}[[gate.rule]]\nkind = 'best'\n", "tidegate.toml", "gate.rule"),
         (f"{MINIMAL}[monitor]\nwindow = '1 day'\n", "tidegate.toml:4", "is not a duration like `90s`"),
         (f"{MINIMAL}[rollout]\nsteps = ['150%']\n", "tidegate.toml:4", "is not a share like `5%`"),
+        (f"{MINIMAL}[rollout]\nsteps = ['5%', '5%']\n", "tidegate.toml:3", "must rise and stay below 100%"),
+        (f"{MINIMAL}[rollout]\nsteps = ['5%', '100%']\n", "tidegate.toml:3", "must rise and stay below 100%"),
+        (f"{MINIMAL}[rollout]\nsteps = []\n", "tidegate.toml:4", "length >= 1"),
+        (f"{MINIMAL}[rollout]\nguard = []\n", "tidegate.toml:4", "length >= 1"),
         ("[gate]\n", "tidegate.toml", "project: missing"),
         ('[project]\nname = "a/b"\n', "tidegate.toml:2", "project.name"),
     ],
@@ -70,3 +74,9 @@ def test_a_missing_file_says_how_to_get_one(tmp_path):
     with pytest.raises(NotFoundError) as caught:
         load_config(tmp_path)
     assert caught.value.hint == "tidegate init"
+
+
+def test_two_guards_for_one_metric_are_refused():
+    guard = "[[rollout.guard]]\nmetric = 'wrong_rate'\n"
+    with pytest.raises(UsageError, match="two guards for `wrong_rate`"):
+        parse_config(f"{MINIMAL}[rollout]\n{guard}{guard}")

@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -126,16 +127,25 @@ class Guard(Section, frozen=True):
 
 
 class Rollout(Section, frozen=True):
-    """How traffic moves to a candidate and when the machine decides."""
+    """How traffic moves to a candidate and when the machine decides; all traffic follows the last step."""
 
-    steps: tuple[Share, ...] = (Share(0.01), Share(0.05), Share(0.25))
+    steps: Annotated[tuple[Share, ...], msgspec.Meta(min_length=1)] = (Share(0.01), Share(0.05), Share(0.25))
     step_every: Seconds = Seconds(600)
     window: Seconds = Seconds(10)
     max_duration: Seconds = Seconds(86_400)
     on_timeout: Literal["hold", "rollback", "promote"] = "hold"
     harm_error: Probability = 0.05
     safe_error: Probability = 0.05
-    guard: tuple[Guard, ...] = (Guard("error_rate"),)
+    guard: Annotated[tuple[Guard, ...], msgspec.Meta(min_length=1)] = (Guard("error_rate"),)
+
+    def __post_init__(self) -> None:
+        """Refuse steps that do not rise and guards that would stand in for each other."""
+        if any(later <= earlier for earlier, later in pairwise(self.steps)) or self.steps[-1] >= 1:
+            raise ValueError("steps must rise and stay below 100%, all traffic follows by promotion")
+        metrics = [guard.metric for guard in self.guard]
+        twice = next((metric for metric in metrics if metrics.count(metric) > 1), None)
+        if twice:
+            raise ValueError(f"two guards for `{twice}`, expected one a metric")
 
 
 class Monitor(Section, frozen=True):

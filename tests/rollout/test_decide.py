@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tidegate.domain import TERMINAL_PHASES
 from tidegate.errors import ConflictError
+from tidegate.project import Guard
 from tidegate.project import Rollout as Settings
 from tidegate.rollout.decide import abort, counts, decide, e_text, pause, promote, resume
 from tidegate.rollout.measure import Evidence, GuardEvidence
@@ -35,6 +36,7 @@ POLICIES = st.builds(
     step_every=st.sampled_from([1.0, 5.0]),
     max_duration=st.sampled_from([4.0, 30.0]),
     on_timeout=st.sampled_from(["hold", "rollback", "promote"]),
+    guard=st.just((Guard("error_rate"), Guard("wrong_rate"))),
 )
 TURN = st.tuples(st.floats(0, 8), st.one_of(EVIDENCE, st.sampled_from(sorted(HANDS))))
 LIFE = st.lists(TURN, max_size=14)
@@ -201,7 +203,8 @@ def test_at_max_duration_the_policy_chooses(rollout, evidence, policy, choice, c
     assert decide(rollout(), evidence(), patient, now=1999.9) is None
     move = decide(rollout(), evidence(), patient, now=2000.0)
     assert (move.change, move.rollout.phase, move.rollout.weight) == (change, change, weight)
-    assert move.rollout.because == "undecided after max_duration, 1000 s"
+    assert move.rollout.because.startswith("undecided after max_duration, 1000 s: error_rate needs about ")
+    assert move.rollout.because.endswith(" more requests")
 
 
 def test_a_held_rollout_stays_until_the_evidence_or_a_person_ends_it(rollout, evidence, policy) -> None:
@@ -238,7 +241,7 @@ def test_a_promotion_says_counts_evidence_need_and_time_of_every_guard(rollout, 
 
 def test_a_step_says_how_many_units_it_rests_on(rollout, evidence, policy) -> None:
     move = decide(rollout(), evidence(units=1200), policy(), now=1010.0)
-    assert move.rollout.because == "no harm seen in 1,200 units after 10.0 s"
+    assert move.rollout.because == "no harm seen in 120 units of the canary after 10.0 s"
 
 
 def test_counts_group_thousands() -> None:

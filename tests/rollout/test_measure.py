@@ -193,7 +193,7 @@ def test_harm_is_the_mean_of_the_e_values_of_the_guards(meter, row, label) -> No
     evidence = found.evidence(1009.0)
     assert evidence.guards[1].log_harm > 20
     assert evidence.log_harm == log_mean_exp([guard.log_harm for guard in evidence.guards])
-    assert evidence.units == 100
+    assert evidence.units == 50
 
 
 MOMENTS = st.integers(0, 31).map(lambda eighths: eighths / 8)

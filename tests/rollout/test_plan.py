@@ -5,8 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from tidegate.domain import Rollout as Progress
 from tidegate.project import Guard, Rollout
-from tidegate.rollout.plan import Expected, expect
+from tidegate.rollout.measure import Evidence, GuardEvidence
+from tidegate.rollout.plan import Expected, expect, remaining
 from tidegate.stats.sequential import GRID, arm_log_e, floor_log_e
 
 LOOKS, LIVES = 400, 200
@@ -56,12 +58,31 @@ def test_each_guard_has_its_own_base_rate_and_zero_where_none_is_given() -> None
     assert found[0].units == expect(Rollout(steps=(0.5,)), {"error_rate": 0.0})[0].units
 
 
-def test_full_traffic_has_no_stable_to_compare_with_so_only_the_floor_can_tell() -> None:
-    settings = Rollout(steps=(1.0,), guard=(Guard("error_rate", ignore_below=0.01),))
-    assert expect(settings, {"error_rate": 0.05}) == (Expected("error_rate", 0.05, None),)
-    assert expect(settings, {"error_rate": 0.0})[0].units == math.ceil(
-        math.log(400) / max(floor_log_e(0, 1, floor=0.01, side="safe"))
+def test_without_events_only_the_floor_can_tell() -> None:
+    settings = Rollout(steps=(0.5,), guard=(Guard("error_rate", ignore_below=0.01),))
+    growth = 0.5 * max(floor_log_e(0, 1, floor=0.01, side="safe"))
+    assert expect(settings, {"error_rate": 0.0})[0].units == math.ceil(math.log(400) / growth)
+
+
+def found(safe: float, *, weight: float = 0.5) -> tuple[Expected, ...]:
+    """What remains for two guards, the second of which is through."""
+    settings = Rollout(guard=(Guard("error_rate"), Guard("wrong_rate")))
+    guards = (
+        GuardEvidence("error_rate", 1, 100, 1, 100, log_safe=safe),
+        GuardEvidence("wrong_rate", 5, 100, 5, 100, log_safe=3.1),
     )
+    rollout = Progress("r", "e", "s", "c", (weight,), 0, weight, "running", 0.0, 0.0)
+    return remaining(settings, rollout, Evidence(guards, 0.0))
+
+
+def test_what_remains_is_told_for_the_guards_that_are_not_through() -> None:
+    (left,) = found(0.0)
+    assert (left.metric, left.base_rate) == ("error_rate", 0.01)
+
+
+def test_evidence_at_hand_shortens_what_remains_and_a_small_share_lengthens_it() -> None:
+    assert found(1.5)[0].units < found(0.0)[0].units < found(0.0, weight=0.1)[0].units
+    assert found(-4.0) == found(0.0)
 
 
 @pytest.mark.parametrize(

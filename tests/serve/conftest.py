@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -181,6 +181,8 @@ def gateway(make_gateway: Callable[..., Gateway]) -> Gateway:
 
 
 @pytest.fixture(scope="module")
-def shared_gateway() -> Gateway:
+def shared_gateway() -> Iterator[Gateway]:
     """One gateway for the many examples of a law."""
-    return Gateway()
+    gateway = Gateway()
+    yield gateway
+    gateway.close()

@@ -375,7 +375,7 @@ LEAVES = (
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from(["input", "FP64", 3, 1, 666, 10**40, -(10**400), "scores"])
+    | st.sampled_from(["input", "FP64", 3, 1, 10**40, -(10**400), "scores"])
 )
 TREES = st.recursive(
     LEAVES, lambda part: st.lists(part, max_size=4) | st.dictionaries(KEYS, part, max_size=4)
@@ -395,8 +395,7 @@ def mutants(draw) -> bytes:
 @given(st.binary() | TREES.map(lambda tree: json.dumps(tree).encode()) | mutants())
 def test_any_bytes_are_answered_or_refused_and_never_a_fault(shared_gateway, path, good, body: bytes) -> None:
     reply = shared_gateway.ask("POST", path, body)
-    poisoned = reply.status == 500 and reply.json["error"] == "model: cannot take 666"
-    assert reply.status in (good, 400) or poisoned
+    assert reply.status in (good, 400)
     assert isinstance(reply.json, dict)
     assert reply.status == good or reply.json["error"]
 

@@ -23,10 +23,15 @@ print(metrics.render().decode())
 
 
 def samples(text: str, name: str) -> dict[tuple[str, ...], float]:
-    """The values of one sample by its labels' values."""
+    """The values of one sample by its labels' values: path, status, role, bound."""
     families = text_string_to_metric_families(text)
     found = [sample for family in families for sample in family.samples if sample.name == name]
-    return {tuple(sample.labels.values()): sample.value for sample in found}
+    return {
+        tuple(
+            one.labels[label] for label in ("path", "status", "role", "le") if label in one.labels
+        ): one.value
+        for one in found
+    }
 
 
 def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:

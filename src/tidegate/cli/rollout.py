@@ -9,7 +9,7 @@ from tidegate.domain import TERMINAL_PHASES
 from tidegate.errors import BLOCKED, UNDECIDED
 from tidegate.flow.steer import Status, steer
 from tidegate.flow.steer import status as status_of
-from tidegate.rollout.decide import e_text
+from tidegate.rollout.decide import e_text, wait_text
 from tidegate.store.layout import find_root
 
 POLL_S = 0.2
@@ -70,6 +70,8 @@ def print_status(found: Status) -> None:
         for guard in found.evidence.guards
     ]
     print_table(("guard", "canary", "stable", "E (worse)", "E (safe)"), rows)
+    for one in found.remaining:
+        say(f"hold: {wait_text(one)}, if the canary is as good as stable")
 
 
 def _act(name: str, *, as_json: bool) -> None:

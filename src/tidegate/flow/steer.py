@@ -11,6 +11,7 @@ from tidegate.flow.release import change, move_entries
 from tidegate.project import load_config
 from tidegate.rollout.decide import Move, abort, pause, promote, resume
 from tidegate.rollout.measure import Evidence
+from tidegate.rollout.plan import Expected, remaining
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
 from tidegate.store.state import State
@@ -24,10 +25,11 @@ MOVES: dict[str, tuple[Callable[[Rollout, float, str], Move], str]] = {
 
 
 class Status(Record, frozen=True):
-    """A rollout and, while it is in progress, its evidence by now."""
+    """A rollout and, while it is in progress, its evidence by now and what an equal candidate still needs."""
 
     rollout: Rollout
-    evidence: Evidence | None
+    evidence: Evidence | None = None
+    remaining: tuple[Expected, ...] = ()
 
 
 def status(root: Path) -> Status:
@@ -39,9 +41,10 @@ def status(root: Path) -> Status:
         raise NotFoundError("rollout", "there was none yet", hint="tidegate plan && tidegate apply")
     rollout = state.rollouts[-1]
     if rollout.phase in TERMINAL_PHASES:
-        return Status(rollout, None)
+        return Status(rollout)
     watch = watch_rollout(load_config(root), layout, rollout)
-    return Status(rollout, watch.evidence(time.time()))
+    evidence = watch.evidence(time.time())
+    return Status(rollout, evidence, remaining(watch.settings, rollout, evidence))
 
 
 def steer(root: Path, name: str) -> Rollout:

@@ -129,7 +129,8 @@ class OnnxModel:
         if found[0].shape != (len(rows),):
             shape = f"`{self._outputs[0]}` has shape {list(found[0].shape)} for {len(rows)} rows"
             raise UsageError("model", f"{shape}, expected one answer each")
-        answers: list[Answer] = found[0].tolist()
+        # booleans are the classes 0 and 1
+        answers: list[Answer] = (found[0] + 0 if found[0].dtype == bool else found[0]).tolist()
         scores = found[1] if len(found) > 1 else rows[:, :0]
         return (self._named(answers) if self._names else answers), scores
 

@@ -9,6 +9,7 @@ from tidegate.domain import TERMINAL_PHASES, Phase, Rollout
 from tidegate.errors import ConflictError
 from tidegate.project import Rollout as Settings
 from tidegate.rollout.measure import Evidence, GuardEvidence
+from tidegate.rollout.plan import Expected, remaining
 
 Change = Literal["stepped", "paused", "resumed", "held", "promoted", "rolled_back"]
 
@@ -39,7 +40,7 @@ def decide(rollout: Rollout, evidence: Evidence, settings: Settings, *, now: flo
     if rollout.phase == "held":
         return None
     if now - rollout.started >= settings.max_duration:
-        return _time_is_up(rollout, settings, now=now)
+        return _time_is_up(rollout, evidence, settings, now=now)
     return _next_step(rollout, evidence, settings, now=now)
 
 
@@ -91,13 +92,14 @@ def _next_step(rollout: Rollout, evidence: Evidence, settings: Settings, *, now:
     if following >= len(rollout.steps) or now - rollout.stepped < settings.step_every or not evidence.units:
         return None
     share = rollout.steps[following]
-    because = f"no harm seen in {evidence.units:,} units after {now - rollout.started:.1f} s"
+    because = f"no harm seen in {evidence.units:,} units of the canary after {now - rollout.started:.1f} s"
     move = _move(rollout, "stepped", now, because=because, weight=share)
     return move._replace(rollout=msgspec.structs.replace(move.rollout, step=following))
 
 
-def _time_is_up(rollout: Rollout, settings: Settings, *, now: float) -> Move:
-    because = f"undecided after max_duration, {float(settings.max_duration):.0f} s"
+def _time_is_up(rollout: Rollout, evidence: Evidence, settings: Settings, *, now: float) -> Move:
+    missing = "; ".join(wait_text(one) for one in remaining(settings, rollout, evidence))
+    because = f"undecided after max_duration, {float(settings.max_duration):.0f} s: {missing}"
     if settings.on_timeout == "rollback":
         return abort(rollout, now, because)
     if settings.on_timeout == "promote":
@@ -115,6 +117,14 @@ def _safe(rollout: Rollout, evidence: Evidence, settings: Settings, *, now: floa
     said = ", ".join(f"{counts(guard)} (E = {e_text(guard.log_safe)})" for guard in evidence.guards)
     needed = f"needed {1 / settings.safe_error:g} each"
     return f"canary is safe: {said}; {needed}; {now - rollout.started:.1f} s after the start"
+
+
+def wait_text(one: Expected) -> str:
+    """How much longer a guard takes, `wrong_rate needs about 2,100 more labels`."""
+    units = "labels" if one.metric == "wrong_rate" else "requests"
+    if one.units is None:
+        return f"{one.metric} cannot be decided at a base rate of {one.base_rate:.1%}"
+    return f"{one.metric} needs about {one.units:,} more {units}"
 
 
 def counts(guard: GuardEvidence) -> str:

@@ -13,6 +13,9 @@ from tidegate.project import Guard
 from tidegate.project import Rollout as Settings
 from tidegate.stats.sequential import GRID, Side, arm_log_e, floor_log_e, log_mean_exp
 
+# answers that wait for their label; the oldest are given up first
+MOST_WAITING = 1_000_000
+
 # rows reach the log a little after the time they carry
 GRACE_S = 0.25
 
@@ -39,8 +42,8 @@ class Evidence(Record, frozen=True):
 
     @property
     def units(self) -> int:
-        """The most units any guard has seen."""
-        return max((guard.canary_units + guard.stable_units for guard in self.guards), default=0)
+        """The most units of the canary that any guard has seen."""
+        return max((guard.canary_units for guard in self.guards), default=0)
 
 
 class Arms(NamedTuple):
@@ -150,6 +153,8 @@ class Meter:
             errors.add((self._still_open(row.at),), row, is_event=row.status != 200)
         if "wrong_rate" in self._meters and row.output is not None:
             self._answers[row.request] = row
+            if len(self._answers) > MOST_WAITING:
+                del self._answers[next(iter(self._answers))]
 
     def _labeled(self, label: Label) -> None:
         row = self._answers.pop(label.request, None)
