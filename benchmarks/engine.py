@@ -49,6 +49,7 @@ class Linear:
         self.columns = COLUMNS
         self.input_name = "input"
         self.datatype = "FP64"
+        self.answer_type = "BYTES"
         self._weights = np.random.default_rng(0).normal(size=(64, 10))
 
     def predict(self, rows: np.ndarray) -> tuple[list[int], np.ndarray]:

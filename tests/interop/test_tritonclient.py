@@ -31,6 +31,7 @@ class Largest:
         self.columns = COLUMNS
         self.input_name = "input"
         self.datatype = datatype
+        self.answer_type = "BYTES"
 
     def predict(self, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
         return [COLUMNS[i] for i in rows.argmax(axis=1)], (rows / 2).astype("float32")
@@ -38,6 +39,10 @@ class Largest:
 
 class Counting(Largest):
     """Answers the place of the largest cell as a number and gives no scores."""
+
+    def __init__(self, digest: str, datatype: str) -> None:
+        super().__init__(digest, datatype)
+        self.answer_type = "INT64"
 
     def predict(self, rows: np.ndarray) -> tuple[list[int], np.ndarray]:
         return rows.argmax(axis=1).tolist(), rows[:, :0]
@@ -117,6 +122,7 @@ def test_the_metadata_are_read(client) -> None:
     assert [output["name"] for output in found["outputs"]] == ["predictions", "scores"]
     pinned = client.get_model_metadata("digits", model_version="4")
     assert pinned["inputs"] == [{"name": "input", "datatype": "FP64", "shape": [-1, 3]}]
+    assert [one["outputs"][0]["datatype"] for one in (found, pinned)] == ["BYTES", "INT64"]
 
 
 def test_the_numbers_agree(infer, logged) -> None:
@@ -159,9 +165,7 @@ def test_a_version_is_asked_by_its_number(infer, logged) -> None:
         ),
     ],
 )
-def test_a_refusal_reaches_the_client_with_its_sentence(
-    triton, infer, columns: int, options, message
-) -> None:
+def test_a_refusal_reaches_the_client_with_its_sentence(infer, columns: int, options, message) -> None:
     with pytest.raises(triton.InferenceServerException) as caught:
         infer(ROWS[:, :columns], **options)
     assert caught.value.message() == message

@@ -34,6 +34,7 @@ class FakeModel:
         self.columns = COLUMNS
         self.input_name = "input"
         self.datatype = "FP64"
+        self.answer_type = "BYTES"
         self.calls: list[int] = []
         self.threads: list[str] = []
         self.entered = threading.Event()

@@ -14,6 +14,7 @@ from tidegate.errors import CorruptError
 from tidegate.serve import engine as engines
 from tidegate.serve import http
 from tidegate.serve.http import BODY_S
+from tidegate.serve.parse import Shape
 
 LAW = settings(max_examples=150, deadline=None, derandomize=True)
 ROW = {"row": [1, 2, 3]}
@@ -316,6 +317,27 @@ def test_a_fault_of_ours_is_500_with_a_sentence_and_a_trace(gateway, capsys, pat
     assert (reply.status, reply.headers["x-request-id"]) == (500, "r")
     assert reply.json == {"error": "internal error, see the log of the gateway"}
     assert "no stamp" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "refused"),
+    [
+        ("/predict", ROW, {"row": [1]}),
+        (
+            INFER,
+            {"inputs": [{"name": "input", "datatype": "FP64", "shape": [1, 3], "data": [1, 2, 3]}]},
+            {"inputs": []},
+        ),
+    ],
+)
+def test_what_only_the_canary_refuses_is_logged_against_it(gateway, path, body, refused) -> None:
+    gateway.start_canary(1.0)
+    gateway.app.shapes[gateway.canary.digest] = Shape(("a", "b", "c", "d"))
+    assert gateway.ask("POST", path, body, x_request_id="r").status == 400
+    (row,) = gateway.rows
+    assert (row.request, row.unit, row.role, row.status, row.output) == ("r", "r", "canary", 400, None)
+    assert gateway.ask("POST", path, refused).status == 400
+    assert gateway.rows == [row], "stable would have refused that one as well"
 
 
 @pytest.mark.parametrize(

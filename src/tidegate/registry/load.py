@@ -20,6 +20,12 @@ MODEL = "model.onnx"
 CONTRACT = "contract.odcs.yaml"
 LABELS = "labels.json"
 DATATYPES = {"tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(int64)": "INT64"}
+ANSWER_TYPES = {
+    "tensor(int64)": "INT64",
+    "tensor(int32)": "INT64",
+    "tensor(bool)": "INT64",
+    "tensor(string)": "BYTES",
+}
 NUMPY_TYPES = {"FP32": "float32", "FP64": "float64", "INT64": "int64"}
 
 Answer = str | int | float
@@ -107,6 +113,7 @@ class OnnxModel:
         self.columns = tuple(column.name for column in bundle.contract.columns)
         self.input_name: str = tensor.name
         self.datatype = DATATYPES[tensor.type]
+        self.answer_type = "BYTES" if labels else ANSWER_TYPES.get(session.get_outputs()[0].type, "FP64")
         self._dtype = NUMPY_TYPES[self.datatype]
         self._labels = len(labels)
         self._names: dict[Answer, str] = {}

@@ -75,7 +75,7 @@ class Engine:
         return self.route
 
     async def answer(self, ask: Ask, *, arm: Arm | None = None) -> Answered:
-        """Predict and log; `arm` pins the request, else the unit decides.
+        """Predict and log; `arm` is the one that the front has chosen, else the unit decides.
 
         Raises UnavailableError when too many rows wait and ModelFailedError when the model fails on these.
         """
@@ -88,6 +88,13 @@ class Engine:
         self._rows += len(ask.rows)
         self._run_soon(loop)
         return await job.reply
+
+    def refuse(self, request: str, unit: str, *, arm: Arm, at: float) -> None:
+        """Log, with status 400, a request that this arm does not take although the other one would."""
+        latency_ms = (time.time() - at) * 1000
+        endpoint, digest = self.live().endpoint, arm.model.digest
+        row = Prediction(request, at, unit, endpoint, digest, arm.role, (), None, (), latency_ms, 400)
+        self._write([row])
 
     def close(self) -> None:
         """Let the running batch finish; nothing new is taken."""

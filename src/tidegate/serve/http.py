@@ -5,7 +5,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -13,14 +13,19 @@ from tidegate.domain import Label
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project import Serve
 from tidegate.serve.engine import Answered, Ask, Engine, ModelFailedError
-from tidegate.serve.oip import model_metadata, parse_infer, render_infer, server_metadata
+from tidegate.serve.oip import Inference, model_metadata, parse_infer, render_infer, server_metadata
 from tidegate.serve.parse import Shape, check_request_id, parse_labels, parse_predict
 from tidegate.serve.record import Metrics
-from tidegate.serve.route import Arm, Route, with_version
+from tidegate.serve.route import Arm, Route, choose, with_version
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+Parsed = TypeVar("Parsed")
 
 BODY_S = 30.0
 JSON = b"application/json"
@@ -46,6 +51,15 @@ class Reply(NamedTuple):
     request_id: str = ""
     arm: Arm | None = None
     content_type: bytes = JSON
+
+
+class Drawn(NamedTuple):
+    """The arm that a request goes to, and the unit that drew it; "" when the client named the version."""
+
+    arm: Arm
+    unit: str
+    request: str
+    at: float
 
 
 class HttpError(TidegateError):
@@ -131,24 +145,33 @@ class App:
         raise _no_route("GET", parts)
 
     async def _predict(self, request: Request, request_id: str) -> Reply:
-        shape = self.shapes[self._engine.live().stable.model.digest]
-        rows = parse_predict(request.body, shape, max_rows=self._settings.max_rows)
-        ask = Ask(request_id, self._unit(request, request_id), rows, request.at)
-        answered = await self._engine.answer(ask)
+        def parse(arm: Arm) -> "np.ndarray":
+            shape = self.shapes[arm.model.digest]
+            return parse_predict(request.body, shape, max_rows=self._settings.max_rows)
+
+        route = self._engine.live()
+        drawn = self._draw(route, request, request_id)
+        rows = self._parsed(parse, drawn, route)
+        answered = await self._engine.answer(Ask(request_id, drawn.unit, rows, request.at), arm=drawn.arm)
         return _answer("/predict", request_id, answered, _rendered(request_id, answered))
 
     async def _infer(self, request: Request, request_id: str, name: str, version: str | None = None) -> Reply:
+        def parse(arm: Arm) -> Inference:
+            shape = self.shapes[arm.model.digest]
+            return parse_infer(request.body, arm, shape, max_rows=self._settings.max_rows)
+
         route = self._engine.live()
         pinned = _arm(route, name, version)
-        arm = pinned or route.stable
         if b"inference-header-content-length" in request.headers:
             raise HttpError(400, "binary tensors are not offered, send JSON data")
-        shape = self.shapes[arm.model.digest]
-        inference = parse_infer(request.body, arm, shape, max_rows=self._settings.max_rows)
-        request_id = inference.id or request_id
         # a version asked for by name is no chance draw, so it must not count in a comparison of arms
-        unit = "" if pinned else self._unit(request, request_id)
-        answered = await self._engine.answer(Ask(request_id, unit, inference.rows, request.at), arm=pinned)
+        drawn = (
+            Drawn(pinned, "", request_id, request.at) if pinned else self._draw(route, request, request_id)
+        )
+        inference = self._parsed(parse, drawn, route)
+        request_id = inference.id or request_id
+        ask = Ask(request_id, drawn.unit, inference.rows, request.at)
+        answered = await self._engine.answer(ask, arm=drawn.arm)
         body = render_infer(route.endpoint, request_id, answered, inference.outputs)
         return _answer("/v2/models/infer", request_id, answered, body)
 
@@ -167,9 +190,27 @@ class App:
             raise _no_route("GET", ["v2", "models", name, *rest])
         return _json(200, model_metadata(route, arm), "/v2/models")
 
-    def _unit(self, request: Request, request_id: str) -> str:
-        unit = request.headers.get(self._unit_header, b"") if self._unit_header else b""
-        return unit[:256].decode("latin-1") or request_id
+    def _draw(self, route: Route, request: Request, request_id: str) -> Drawn:
+        header = request.headers.get(self._unit_header, b"") if self._unit_header else b""
+        unit = header[:256].decode("latin-1") or request_id
+        return Drawn(choose(route, unit), unit, request_id, request.at)
+
+    def _parsed(self, parse: Callable[[Arm], Parsed], drawn: Drawn, route: Route) -> Parsed:
+        """What the arm makes of the body; a refusal that stable would have spared the client is logged."""
+        try:
+            return parse(drawn.arm)
+        except UsageError:
+            if drawn.arm.role == "canary" and drawn.unit and _takes(parse, route.stable):
+                self._engine.refuse(drawn.request, drawn.unit, arm=drawn.arm, at=drawn.at)
+            raise
+
+
+def _takes(parse: Callable[[Arm], object], arm: Arm) -> bool:
+    try:
+        parse(arm)
+    except UsageError:
+        return False
+    return True
 
 
 def _arm(route: Route, name: str, version: str | None) -> Arm | None:

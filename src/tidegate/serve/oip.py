@@ -111,7 +111,7 @@ def model_metadata(route: Route, arm: Arm) -> dict[str, Any]:
         "platform": "onnx_onnxv1",
         "inputs": [{"name": arm.model.input_name, "datatype": arm.model.datatype, "shape": [-1, columns]}],
         "outputs": [
-            {"name": PREDICTIONS, "datatype": "BYTES", "shape": [-1]},
+            {"name": PREDICTIONS, "datatype": arm.model.answer_type, "shape": [-1]},
             {"name": SCORES, "datatype": "FP32", "shape": [-1, -1]},
         ],
     }

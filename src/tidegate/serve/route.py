@@ -30,6 +30,10 @@ class Model(Protocol):
     def datatype(self) -> str:
         """The type of the input tensor in the words of the Open Inference Protocol, such as FP32."""
 
+    @property
+    def answer_type(self) -> str:
+        """The type of the answers in the words of the protocol, such as INT64."""
+
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
         """Answers and scores [rows, classes] for rows [rows, columns]."""
 
