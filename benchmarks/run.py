@@ -8,10 +8,13 @@ import os
 import platform
 import subprocess
 import sys
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
+DVC = ROOT / ".tools" / "dvc" / "bin" / "dvc"
 
 
 def main() -> int:
@@ -35,13 +38,19 @@ def _run(script: Path) -> subprocess.CompletedProcess[str]:
 
 def _page(runs: list[tuple[Path, str]]) -> str:
     blocks = [_block(script, out) for script, out in runs]
-    return "\n".join(["# Results", "", f"Measured on {_machine()}.", "", *blocks])
+    when = f"Measured on {date.today()} with {_versions()}, on {_machine()}."
+    return "\n".join(["# Results", "", when, "", *blocks])
 
 
 def _block(script: Path, out: str) -> str:
     doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
     command = f"$ python {script.relative_to(ROOT)}"
     return f"## {script.stem}\n\n{doc}\n\n```console\n{command}\n{out.rstrip()}\n```\n"
+
+
+def _versions() -> str:
+    dvc = subprocess.run([str(DVC), "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return f"tidegate {version('tidegate')} and dvc {dvc}"
 
 
 def _machine() -> str:

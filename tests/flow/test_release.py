@@ -131,6 +131,38 @@ def test_rollback_aborts_the_rollout_in_progress(project, answer):
     assert state.live.bundle == first.bundle
 
 
+def test_rollback_to_a_version_ends_the_rollout_in_progress(project, answer):
+    first = release(project)
+    answer(project, 2)
+    release(project)
+    promote(project)
+    answer(project, 1)
+    release(project)
+    done = rollback(project, to="1")
+    state = state_of(project)
+    assert (done.rollout.phase, done.release.number, state.live.bundle) == ("rolled_back", 3, first.bundle)
+    assert (state.rollout, state.rollouts[-1].phase) == (None, "rolled_back")
+    assert events_of(project)[-2:] == ["rollout.rolled_back", "release.rolled_back"]
+
+
+def test_what_happens_while_the_gate_thinks_makes_it_think_again(project, monkeypatch):
+    from tidegate.flow import judge as module
+
+    gather, calls = module.gather, []
+
+    def interrupted(config, layout, ledger):
+        found = gather(config, layout, ledger)
+        if not calls:
+            ledger.append("test.happened", "x", {})
+        calls.append(found)
+        return found
+
+    monkeypatch.setattr(module, "gather", interrupted)
+    assert judge(project).verdict == "pass"
+    assert len(calls) == 2
+    assert events_of(project) == ["test.happened", "gate.decided"]
+
+
 def test_rollback_releases_the_previous_bundle_again(project, answer):
     first = release(project)
     answer(project, 2)

@@ -30,7 +30,7 @@ def command(*, to: str | None, as_json: bool) -> None:
 def _print_done(done: RolledBack) -> None:
     if done.rollout:
         say(f"rollout {done.rollout.id} is rolled back: all traffic to {short(done.bundle)}")
-    elif done.release:
+    if done.release:
         say(f"release {done.release.number} is live: all traffic to {short(done.bundle)}")
-    else:
+    if not done.rollout and not done.release:
         say(f"bundle {short(done.bundle)} is live already, nothing changed")

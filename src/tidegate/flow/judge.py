@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tidegate.domain import Decision, Event
-from tidegate.errors import CorruptError, UsageError
+from tidegate.errors import ConflictError, CorruptError, UsageError
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import decide
 from tidegate.gate.evaluate import Rows, match, read_rows, test_set_digest
@@ -19,24 +19,38 @@ from tidegate.store.git import head_commit
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 
+ATTEMPTS = 5
+
 
 def judge(root: Path) -> Decision:
     """Decide whether the candidate's evaluation rows may ship, and record it in the ledger.
 
     The same rows against the same live rows under the same rules repeat the recorded verdict and
-    spend nothing. Raises UsageError for rows that cannot be judged, ConflictError when another
-    process wrote to the ledger in between.
+    spend nothing. Raises UsageError for rows that cannot be judged, ConflictError when other processes
+    write to the ledger all the time.
     """
     config = load_config(root)
     layout = Layout(root)
     with open_ledger(layout.ledger) as ledger:
-        head = ledger.head()
-        evidence = gather(config, layout, ledger)
-        history = decisions(ledger)
-        decision = decide(config.gate, evidence, history, now=time.time(), commit=head_commit(root))
-        if decision not in history:
-            body = msgspec.to_builtins(decision)
-            ledger.append("gate.decided", decision.candidate, body, expect=head)
+        for _ in range(ATTEMPTS):
+            decision = _judged(config, layout, ledger)
+            if decision:
+                return decision
+    raise ConflictError("gate", f"other processes wrote {ATTEMPTS} times in between", hint="try again")
+
+
+def _judged(config: Config, layout: Layout, ledger: Ledger) -> Decision | None:
+    """The recorded decision; None when something happened meanwhile that might change it."""
+    head = ledger.head()
+    history = decisions(ledger)
+    evidence, commit = gather(config, layout, ledger), head_commit(layout.root)
+    decision = decide(config.gate, evidence, history, now=time.time(), commit=commit)
+    if decision in history:
+        return decision
+    try:
+        ledger.append("gate.decided", decision.candidate, msgspec.to_builtins(decision), expect=head)
+    except ConflictError:
+        return None
     return decision
 
 

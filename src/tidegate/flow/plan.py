@@ -62,7 +62,8 @@ def plan(root: Path, path: Path | None = None) -> Plan | Decision:
 
 def _require_fresh(root: Path) -> None:
     """A project whose artifacts come from elsewhere has no pipeline to be behind."""
-    stale = [step.stage for step in examine(root) if step.reasons] if (root / PIPELINE).exists() else []
+    steps = examine(root) if (root / PIPELINE).exists() else ()
+    stale = [step.stage for step in steps if step.action == "stale"]
     if stale:
         found = f"stage `{stale[0]}` is not up to date, a bundle ships what the pipeline made"
         raise UsageError("plan", found, hint="tidegate repro && tidegate gate")

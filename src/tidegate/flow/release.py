@@ -56,7 +56,7 @@ class Applied(Record, frozen=True):
 
 
 class RolledBack(Record, frozen=True):
-    """Where traffic went: a rollout that was aborted, or the release that took over."""
+    """Where traffic went: the rollout that was aborted, and the release that took over, if any."""
 
     bundle: str
     rollout: Rollout | None = None
@@ -103,7 +103,8 @@ def apply(root: Path, path: Path | None = None) -> Applied:
 def rollback(root: Path, *, to: str | None = None) -> RolledBack:
     """Send all traffic back: abort the rollout in progress, else release the previous bundle anew.
 
-    `to` names a bundle (by the start of its digest) or a version; naming what is live changes nothing.
+    `to` names a bundle (by the start of its digest) or a version, which is released; naming what is live only
+    ends the rollout in progress, if there is one.
     Raises NotFoundError when there is nothing to go back to.
     """
     now = time.time()
@@ -174,18 +175,17 @@ def _registration(planned: Plan) -> Entry:
 
 
 def _rollback(state: State, to: str | None, *, now: float) -> RolledBack:
+    """The rollout in progress ends either way: it compares with what is about to change."""
     live = state.live
     if live is None:
         raise NotFoundError("rollback", "nothing is live", hint="tidegate ps")
-    if state.rollout and to is None:
-        moved = abort(state.rollout, now, "rolled back by hand").rollout
-        return RolledBack(moved.stable, rollout=moved)
-    target = _named(state, to) if to else previous_bundle(state)
+    ended = abort(state.rollout, now, "rolled back by hand").rollout if state.rollout else None
+    target = _named(state, to) if to else live.bundle if ended else previous_bundle(state)
     if target is None:
         raise NotFoundError("rollback", "nothing came before what is live", hint="tidegate ps")
     if target == live.bundle:
-        return RolledBack(target)
-    return RolledBack(target, release=Release(live.number + 1, target, live.endpoint, "rollback", now))
+        return RolledBack(target, rollout=ended)
+    return RolledBack(target, ended, Release(live.number + 1, target, live.endpoint, "rollback", now))
 
 
 def _named(state: State, name: str) -> str:
@@ -214,11 +214,11 @@ def move_entries(move: Move, state: State | None = None, evidence: object = None
 
 
 def _rollback_entries(done: RolledBack) -> list[Entry]:
-    if done.rollout:
-        return move_entries(Move("rolled_back", done.rollout))
+    entries = move_entries(Move("rolled_back", done.rollout)) if done.rollout else []
     if done.release:
-        return [Entry("release.rolled_back", done.release.endpoint, msgspec.to_builtins(done.release))]
-    return []
+        body = msgspec.to_builtins(done.release)
+        entries.append(Entry("release.rolled_back", done.release.endpoint, body))
+    return entries
 
 
 def change(ledger: Ledger, entries_of: Callable[[State], Sequence[Entry]]) -> bool:
