@@ -79,27 +79,28 @@ def block() -> None:
     """A commit that made the model worse."""
     say("4. Somebody commits labels of which 30 % are wrong. The gate blocks.")
     edit("params.yaml", "flip: 0.0", "flip: 0.3")
-    commit("Use the new labels")
     run("tidegate repro")
+    commit("Use the new labels")
     run("tidegate gate", expect=BLOCKED, expect_words=("BLOCK",))
     run("git revert --no-edit HEAD", quiet=True)
 
 
 def too_small() -> None:
     """A change that these rows cannot judge."""
-    say("5. One tree more: too small a change for 898 rows, so the gate says how many labels it takes.")
-    edit("params.yaml", "trees: 10", "trees: 11")
-    commit("Grow one tree more")
+    say("5. One level less in each tree: too small a change for 898 rows. The gate says how many it takes.")
+    edit("params.yaml", "max_depth: 12", "max_depth: 11")
     run("tidegate repro")
+    commit("Prune a level")
     run("tidegate gate", expect=UNDECIDED, expect_words=("UNDERPOWERED", "labeled rows, has 898"))
+    run("git revert --no-edit HEAD", quiet=True)
 
 
 def better() -> None:
     """A better model passes, is canaried and promoted by itself."""
     say("6. Forty trees: better beyond doubt. It becomes the canary; real traffic promotes it.")
-    edit("params.yaml", "trees: 11", "trees: 40")
-    commit("Grow forty trees")
+    edit("params.yaml", "trees: 10", "trees: 40")
     run("tidegate repro")
+    commit("Grow forty trees")
     run("tidegate gate", expect_words=("PASS",))
     run("tidegate plan")
     run("tidegate apply", expect_words=("takes 10% of the traffic",))
@@ -110,7 +111,7 @@ def better() -> None:
 def wrong_answers() -> None:
     """Every reply is 200 and nearly every answer wrong: only the labels know."""
     say("7. A list of class names in the wrong order: every reply is 200, the answers are wrong.")
-    print("   The pipeline did not change, so the gate passes it. The late labels do not.")
+    print("   The pipeline did not change, so the gate's verdict stands. The late labels object.")
     edit("tidegate.toml", 'labels = ["0", "1", "2",', 'labels = ["1", "2", "0",')
     commit("Tidy up the class names")
     run("tidegate gate", expect_words=("PASS",))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from tidegate.cli.output import json_option, print_json, print_table, say, say_verdict
+from tidegate.cli.output import clock, json_option, print_json, print_table, say, say_verdict, short
 from tidegate.domain import Decision, Finding
 from tidegate.errors import BLOCKED, UNDECIDED
 from tidegate.flow.judge import judge, needs, write_report
@@ -52,9 +52,8 @@ def print_decision(decision: Decision) -> None:
     say_verdict(decision.verdict, f"candidate {decision.candidate[:12]} {against}")
     for finding in decision.findings:
         say_finding(finding)
-    say(
-        f"  submission {decision.submission} on test set {decision.test_set[:12]}, tested at error {decision.error:.3g}"
-    )
+    asked = f"submission {decision.submission} on test set {short(decision.test_set)}"
+    say(f"  {asked}, tested at error {decision.error:.3g}, decided {clock(decision.at)}")
 
 
 def say_finding(finding: Finding) -> None:

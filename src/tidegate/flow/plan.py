@@ -25,6 +25,7 @@ from tidegate.registry.pack import describe, pack
 from tidegate.registry.releases import next_version
 from tidegate.rollout.plan import expect
 from tidegate.store.files import sha256_bytes, write_atomic
+from tidegate.store.git import head_commit
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 from tidegate.store.state import State
@@ -107,7 +108,7 @@ def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Pl
         bundle=digest,
         version=known.version if known else next_version(state),
         decision=judged.cited,
-        commit=judged.decision.commit,
+        commit=head_commit(layout.root),
         basis=basis,
         stable=live.bundle if live else None,
         steps=tuple(float(step) for step in config.rollout.steps) if is_rollout else (),
