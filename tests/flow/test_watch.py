@@ -99,6 +99,8 @@ def rolling(life: Life, answer: Callable[[Path, int], None]) -> Life:
     """A second release on its way."""
     answer(life.root, 2)
     release(life.root)
+    # the test's clock begins with the rollout's, however long the release took
+    life.now = life.ledger.state().rollout.started
     return life
 
 
@@ -109,7 +111,7 @@ def test_quiet_traffic_moves_and_raises_nothing(life: Life) -> None:
 
 
 def test_a_candidate_as_good_is_stepped_and_promoted(rolling: Life) -> None:
-    rolling.run(12, n=500)
+    rolling.run(20, n=500, wrong=0.005, canary_wrong=0.005)
     state = rolling.ledger.state()
     assert [kind for kind in rolling.kinds() if kind.startswith("rollout")] == [
         "rollout.started",
