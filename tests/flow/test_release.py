@@ -208,6 +208,17 @@ def test_a_broken_plan_is_refused(project, text):
         read_plan(path)
 
 
+def test_a_plan_that_cites_no_passing_verdict_is_refused(project):
+    judge(project)
+    plan(project)
+    path = plan_path(Layout(project))
+    edited = json.loads(path.read_text()) | {"decision": "0" * 64}
+    path.write_text(json.dumps(edited))
+    with pytest.raises(ConflictError, match="no verdict that passed"):
+        apply(project)
+    assert state_of(project).live is None
+
+
 def test_a_changed_test_set_is_scored_anew_by_the_live_model(project):
     release(project)
     table = (project / "data/processed/test.csv").read_text().splitlines()

@@ -81,7 +81,8 @@ def read_plan(path: Path) -> Plan:
 def apply(root: Path, path: Path | None = None) -> Applied:
     """Do what the plan says, once: repeated after success it changes nothing.
 
-    Raises ConflictError for a stale plan and CorruptError for a bundle that differs from its manifest.
+    Raises ConflictError for a stale plan or one without a verdict, CorruptError for a bundle that differs from
+    its manifest.
     """
     config = load_config(root)
     layout = Layout(root)
@@ -96,6 +97,7 @@ def apply(root: Path, path: Path | None = None) -> Applied:
         return _entries(state, applied)
 
     with open_ledger(layout.ledger) as ledger:
+        _require_verdict(ledger, planned)
         change(ledger, entries_of)
     return applied
 
@@ -127,6 +129,15 @@ def _apply(state: State, planned: Plan, *, now: float) -> Applied:
     if planned.action == "release":
         return Applied(planned, release=Release(1, planned.bundle, planned.endpoint, "first", now))
     return Applied(planned, rollout=_started(planned, now=now))
+
+
+def _require_verdict(ledger: Ledger, planned: Plan) -> None:
+    """A plan is a file that anybody may have edited; the verdict it cites is in the ledger."""
+    cited = [event for event in ledger.events(kinds=("gate.decided",)) if event.hash == planned.decision]
+    if not cited or cited[0].body["verdict"] != "pass":
+        raise ConflictError(
+            "apply", "the plan cites no verdict that passed", hint="tidegate gate && tidegate plan"
+        )
 
 
 def _started(planned: Plan, *, now: float) -> Rollout:
