@@ -1,5 +1,6 @@
 """The supervisor: one socket, gateway workers and, with `up`, the watcher; each is started again when it dies."""
 
+import errno
 import http.client
 import os
 import signal
@@ -205,10 +206,11 @@ def _listen(address: Address) -> Iterator[socket.socket]:
                 backlog=2048,
             )
         except OSError as error:
-            if time.monotonic() < end:
+            if error.errno == errno.EADDRINUSE and time.monotonic() < end:
                 time.sleep(POLL_S)
                 continue
-            found = f"{address.host}:{address.port}: {(error.strerror or str(error)).lower()}"
+            reason = os.strerror(error.errno).lower() if error.errno else str(error)
+            found = f"{address.host}:{address.port}: {reason}"
             hint = "set another serve.address in tidegate.toml"
             raise ConflictError("serve.address", found, hint=hint) from None
         with listening:

@@ -147,9 +147,7 @@ class Engine:
         rows = (_rows(endpoint, job, one, now) for job, one in zip(jobs, done, strict=True))
         try:
             self._write([row for some in rows for row in some])
-        except (
-            Exception
-        ) as error:  # an answer that the log cannot hold is not given, but nobody waits forever
+        except Exception as error:  # what the log cannot hold is not given, but nobody waits forever
             replies = [error for _ in jobs]
         for job, reply in zip(jobs, replies, strict=True):
             self._rows -= len(job.ask.rows)
@@ -177,9 +175,7 @@ def predict_together(model: Model, requests: "Sequence[np.ndarray]") -> list[Res
         answers, scores = _ask(model, requests[0] if len(requests) == 1 else np.concatenate(requests))
     except KeyboardInterrupt:
         raise
-    except (
-        BaseException
-    ) as error:  # whatever a model raises, the gateway goes on; a panic of Rust is no Exception
+    except BaseException as error:  # whatever a model raises the gateway goes on, a panic of Rust too
         if len(requests) == 1:
             return [Result([], [], str(error) or type(error).__name__)]
         return [result for rows in requests for result in predict_together(model, [rows])]
