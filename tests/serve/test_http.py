@@ -15,6 +15,7 @@ from tidegate.serve import engine as engines
 from tidegate.serve import http
 from tidegate.serve.http import BODY_S
 from tidegate.serve.parse import Shape
+from tidegate.serve.route import choose
 
 LAW = settings(max_examples=150, deadline=None, derandomize=True)
 ROW = {"row": [1, 2, 3]}
@@ -128,6 +129,17 @@ def test_an_inference_answers_in_tensors(gateway, tensor) -> None:
     assert [row.request for row in gateway.rows] == ["i-1.0", "i-1.1"]
 
 
+def test_the_id_in_a_body_draws_the_arm_where_nothing_else_names_the_unit(make_gateway, tensor) -> None:
+    gateway = make_gateway(assign_by="request")
+    gateway.start_canary(0.5)
+    for number in range(12):
+        gateway.ask("POST", INFER, {"id": f"r{number}"} | tensor([1, 2, 3]))
+    route = gateway.engine.live()
+    assert [(row.unit, row.role) for row in gateway.rows] == [
+        (f"r{number}", choose(route, f"r{number}").role) for number in range(12)
+    ]
+
+
 def test_an_inference_without_an_id_has_the_requests(gateway, tensor) -> None:
     reply = gateway.ask("POST", INFER, tensor([1, 2, 3]), x_request_id="r", x_user="ann")
     assert (reply.json["id"], reply.headers["x-request-id"], units(gateway)) == ("r", "r", ["ann"])
@@ -206,6 +218,7 @@ def test_what_is_not_there_is_404(gateway, method: str, path: str, message: str)
         ("POST", "/healthz", "GET"),
         ("POST", "/readyz", "GET"),
         ("POST", "/metrics", "GET"),
+        ("POST", "/v2/health/live", "GET"),
         ("PUT", "/v2", "GET"),
         ("GET", INFER, "POST"),
         ("PATCH", "/v2/models/digits/versions/3/infer", "POST"),
@@ -214,6 +227,7 @@ def test_what_is_not_there_is_404(gateway, method: str, path: str, message: str)
 def test_the_wrong_method_is_405_and_names_the_right_one(gateway, method: str, path: str, verb: str) -> None:
     reply = gateway.ask(method, path)
     assert (reply.status, reply.json) == (405, {"error": f"{path} takes {verb}, not {method}"})
+    assert reply.headers["allow"] == verb
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The Open Inference Protocol: tensors flat or nested, answers as asked for, complaints by path."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from hypothesis import strategies as st
 from tidegate import __version__
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
-from tidegate.serve.oip import datatype_of, model_metadata, parse_infer, render_infer, server_metadata
+from tidegate.serve.oip import (
+    datatype_of,
+    model_metadata,
+    parse_infer,
+    render_infer,
+    server_metadata,
+    tensor_rows,
+)
 from tidegate.serve.parse import Shape
 from tidegate.serve.route import Arm, Route
 
@@ -29,11 +37,13 @@ def arm(fake_model) -> Arm:
 
 @pytest.fixture(scope="module")
 def parse(arm):
-    """`parse(body)` with at most 4 rows."""
+    """`parse(body)` with at most 4 rows: id, rows and outputs."""
 
     def run(body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return parse_infer(text, arm, SHAPE, max_rows=4)
+        found = parse_infer(text)
+        rows = tensor_rows(found.tensor, arm, SHAPE, max_rows=4)
+        return SimpleNamespace(id=found.id, rows=rows, outputs=found.outputs)
 
     return run
 

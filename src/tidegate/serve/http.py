@@ -13,7 +13,7 @@ from tidegate.domain import Label
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project import Serve
 from tidegate.serve.engine import Answered, Ask, Engine, ModelFailedError
-from tidegate.serve.oip import Inference, model_metadata, parse_infer, render_infer, server_metadata
+from tidegate.serve.oip import model_metadata, parse_infer, render_infer, server_metadata, tensor_rows
 from tidegate.serve.parse import Shape, check_request_id, parse_labels, parse_predict
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, choose, with_version
@@ -51,6 +51,7 @@ class Reply(NamedTuple):
     request_id: str = ""
     arm: Arm | None = None
     content_type: bytes = JSON
+    allow: str = ""
 
 
 class Drawn(NamedTuple):
@@ -63,11 +64,12 @@ class Drawn(NamedTuple):
 
 
 class HttpError(TidegateError):
-    """A refusal with its HTTP status."""
+    """A refusal with its HTTP status; `allow` names the method that a 405 would take."""
 
-    def __init__(self, status: int, message: str, *, where: str = "") -> None:
-        super().__init__(where, message)
+    def __init__(self, status: int, message: str, *, allow: str = "") -> None:
+        super().__init__("", message)
         self.status = status
+        self.allow = allow
 
 
 class App:
@@ -105,7 +107,7 @@ class App:
         except UnavailableError as error:
             return _refusal(503, error, request_id)
         except HttpError as error:
-            return _refusal(error.status, error, request_id)
+            return _refusal(error.status, error, request_id)._replace(allow=error.allow)
         except UsageError as error:
             return _refusal(400, error, request_id)
         except ModelFailedError as error:
@@ -156,22 +158,22 @@ class App:
         return _answer("/predict", request_id, answered, _rendered(request_id, answered))
 
     async def _infer(self, request: Request, request_id: str, name: str, version: str | None = None) -> Reply:
-        def parse(arm: Arm) -> Inference:
+        def parse(arm: Arm) -> "np.ndarray":
             shape = self.shapes[arm.model.digest]
-            return parse_infer(request.body, arm, shape, max_rows=self._settings.max_rows)
+            return tensor_rows(inference.tensor, arm, shape, max_rows=self._settings.max_rows)
 
         route = self._engine.live()
         pinned = _arm(route, name, version)
         if b"inference-header-content-length" in request.headers:
             raise HttpError(400, "binary tensors are not offered, send JSON data")
+        inference = parse_infer(request.body)
+        request_id = inference.id or request_id
         # a version asked for by name is no chance draw, so it must not count in a comparison of arms
         drawn = (
             Drawn(pinned, "", request_id, request.at) if pinned else self._draw(route, request, request_id)
         )
-        inference = self._parsed(parse, drawn, route)
-        request_id = inference.id or request_id
-        ask = Ask(request_id, drawn.unit, inference.rows, request.at)
-        answered = await self._engine.answer(ask, arm=drawn.arm)
+        rows = self._parsed(parse, drawn, route)
+        answered = await self._engine.answer(Ask(request_id, drawn.unit, rows, request.at), arm=drawn.arm)
         body = render_infer(route.endpoint, request_id, answered, inference.outputs)
         return _answer("/v2/models/infer", request_id, answered, body)
 
@@ -246,19 +248,24 @@ def _refusal(status: int, error: TidegateError, request_id: str) -> Reply:
     return Reply(status, orjson.dumps({"error": str(error)}), "refused", request_id)
 
 
-ROUTES: dict[str, tuple[str, ...]] = {
-    "POST": ("predict", "labels"),
-    "GET": ("healthz", "readyz", "metrics", "v2"),
+VERBS = {
+    "predict": "POST",
+    "labels": "POST",
+    "healthz": "GET",
+    "readyz": "GET",
+    "metrics": "GET",
+    "v2": "GET",
+    "v2/health/live": "GET",
+    "v2/health/ready": "GET",
 }
 
 
 def _no_route(method: str, parts: list[str]) -> HttpError:
-    path = "/" + "/".join(parts)
-    known = {name: verb for verb, names in ROUTES.items() for name in names}
-    verb = "POST" if parts[-1] == "infer" else known.get(path[1:])
+    path = "/".join(parts)
+    verb = "POST" if parts[-1] == "infer" else VERBS.get(path)
     if verb and verb != method:
-        return HttpError(405, f"{path} takes {verb}, not {method}")
-    return HttpError(404, f"no such path {path}")
+        return HttpError(405, f"/{path} takes {verb}, not {method}", allow=verb)
+    return HttpError(404, f"no such path /{path}")
 
 
 def _request_id(request: Request) -> str:
@@ -305,6 +312,8 @@ async def _send(send: Send, reply: Reply) -> None:
             (b"x-tidegate-bundle", reply.arm.model.digest.encode()),
             (b"x-tidegate-role", reply.arm.role.encode()),
         ]
+    if reply.allow:
+        headers.append((b"allow", reply.allow.encode()))
     if reply.status == 503:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})

@@ -51,10 +51,10 @@ class InferBody(msgspec.Struct):
 
 
 class Inference(NamedTuple):
-    """An inference request at the engine's door; `id` "" when the client gave none."""
+    """An inference request before its arm is known; `id` "" when the client gave none."""
 
     id: str
-    rows: "np.ndarray"
+    tensor: Tensor
     outputs: tuple[str, ...]
 
 
@@ -63,14 +63,13 @@ _flat = msgspec.json.Decoder(list[float | None])
 _nested = msgspec.json.Decoder(list[list[float | None]])
 
 
-def parse_infer(body: bytes, arm: Arm, shape: Shape, *, max_rows: int) -> Inference:
-    """The rows of an inference request; UsageError names the field that is wrong."""
+def parse_infer(body: bytes) -> Inference:
+    """The one tensor of an inference request; UsageError names the field that is wrong."""
     parsed = decode(_infer, body)
     if len(parsed.inputs) != 1:
         raise UsageError("inputs", f"{len(parsed.inputs)} tensors, the model takes 1")
-    outputs = _wanted(parsed.outputs)
-    rows = _rows(parsed.inputs[0], arm, shape, max_rows=max_rows)
-    return Inference(check_request_id(parsed.id, "id") if parsed.id else "", rows, outputs)
+    request_id = check_request_id(parsed.id, "id") if parsed.id else ""
+    return Inference(request_id, parsed.inputs[0], _wanted(parsed.outputs))
 
 
 def render_infer(endpoint: str, request: str, answered: Answered, outputs: Sequence[str]) -> dict[str, Any]:
@@ -132,7 +131,8 @@ def _wanted(outputs: Sequence[Output] | None) -> tuple[str, ...]:
     return names
 
 
-def _rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> "np.ndarray":
+def tensor_rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> "np.ndarray":
+    """The rows of a request's tensor, float64, as this arm takes them; UsageError names the field that is wrong."""
     where, model, width = "inputs[0]", arm.model, len(shape.columns)
     if tensor.name != model.input_name:
         raise UsageError(f"{where}.name", f"`{tensor.name}`, the model's input is `{model.input_name}`")
