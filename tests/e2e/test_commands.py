@@ -75,6 +75,12 @@ def test_without_a_rollout_its_commands_say_so(asked: Path, run: Callable) -> No
     assert "no rollout is in progress" in run(asked, "replay", "--until", "decided", expect=1).err
 
 
+def test_a_replay_that_waits_in_vain_fails_and_says_for_what(asked: Path, run: Callable) -> None:
+    words = ("replay", "--until", "alert", "--requests", "20")
+    assert "no alert within" in run(asked, *words, expect=1).err
+    assert run(asked, *words, "--json", expect=1).json["outcome"] == ""
+
+
 def test_the_gate_plans_labels_and_writes_its_report(asked: Path, run: Callable, tmp_path: Path) -> None:
     needs = run(asked, "gate", "--plan", "--json").json
     assert {"rule", "assuming", "error", "power", "labels"} == set(needs[0])

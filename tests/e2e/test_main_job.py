@@ -6,6 +6,7 @@ The tests of this file build on each other in their order.
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -328,3 +329,10 @@ def _is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return not Path(f"/proc/{pid}/stat").exists() or Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def test_the_tests_of_the_example_pass(built: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(built, tmp_path / "digits", symlinks=True)
+    words = [sys.executable, "-m", "pytest", "--quiet", "-p", "no:cacheprovider", "tests"]
+    done = subprocess.run(words, cwd=copy, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr

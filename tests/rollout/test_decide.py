@@ -11,8 +11,9 @@ from tidegate.domain import TERMINAL_PHASES
 from tidegate.errors import ConflictError
 from tidegate.project import Guard
 from tidegate.project import Rollout as Settings
-from tidegate.rollout.decide import abort, counts, decide, e_text, pause, promote, resume
+from tidegate.rollout.decide import abort, counts, decide, e_text, pause, promote, resume, wait_text
 from tidegate.rollout.measure import Evidence, GuardEvidence
+from tidegate.rollout.plan import Expected
 
 STEPS = (0.01, 0.05, 0.25)
 HANDS = {"abort": abort, "promote": promote, "pause": pause, "resume": resume}
@@ -242,6 +243,18 @@ def test_a_promotion_says_counts_evidence_need_and_time_of_every_guard(rollout, 
 def test_a_step_says_how_many_units_it_rests_on(rollout, evidence, policy) -> None:
     move = decide(rollout(), evidence(units=1200), policy(), now=1010.0)
     assert move.rollout.because == "no harm seen in 120 units of the canary after 10.0 s"
+
+
+@pytest.mark.parametrize(
+    ("one", "text"),
+    [
+        (Expected("wrong_rate", 0.05, 2100), "wrong_rate needs about 2,100 more labels"),
+        (Expected("error_rate", 0.0, 7), "error_rate needs about 7 more requests"),
+        (Expected("error_rate", 0.5, None), "error_rate cannot be decided at a base rate of 50.0%"),
+    ],
+)
+def test_what_remains_is_said_in_units_of_the_guard(one: Expected, text: str) -> None:
+    assert wait_text(one) == text
 
 
 def test_counts_group_thousands() -> None:

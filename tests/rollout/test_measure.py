@@ -382,3 +382,11 @@ def test_a_canary_exactly_at_the_safe_ratio_is_rarely_promoted(phases, ceiling) 
     guard = (Guard("error_rate", harm_ratio=2.0, safe_ratio=2.0),)
     ended = phases(strangers(30, error=0.03, wrong=0.0), 150, worse=2.0, guard=guard)
     assert share(ended, "promoted") <= ceiling(0.05, 150)
+
+
+def test_of_too_many_answers_that_wait_the_oldest_are_given_up(meter, row, label, monkeypatch) -> None:
+    monkeypatch.setattr("tidegate.rollout.measure.MOST_WAITING", 2)
+    rows = [row(0.1 * n, f"u{n}") for n in range(1, 4)]
+    found = meter()
+    found.add(rows, [label(one, 0.9) for one in rows])
+    assert found.evidence(1009.0).guards[1].stable_units == 2

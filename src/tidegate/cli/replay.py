@@ -40,7 +40,7 @@ def command(
     labels: bool,
     until: Literal["decided", "alert"] | None,
     as_json: bool,
-) -> None:
+) -> int:
     """Send held-out rows, and their truth, to the endpoint, each as a user of its own.
 
     Stops at the first bound that is met. Exit code 1 when a request failed, or when what --until waits for
@@ -53,16 +53,20 @@ def command(
     """
     traffic = Traffic(requests=requests, seconds=seconds, rate=rate, labels=labels, shift=shift, until=until)
     done = replay(find_root(), traffic, progress=_show if sys.stderr.isatty() and not as_json else _ignore)
+    problem = _problem(done, until)
     if as_json:
         print_json(done)
-    else:
-        print_replayed(done)
+        return 1 if problem else 0
+    print_replayed(done)
+    if problem:
+        raise TidegateError("replay", problem, hint="tidegate rollout status, or `tidegate log`")
+    return 0
+
+
+def _problem(done: Replayed, until: str | None) -> str:
     if done.failed:
-        raise TidegateError("replay", f"{done.failed} of {done.sent} requests failed: {done.problem}")
-    if until and not done.outcome:
-        raise TidegateError(
-            "replay", f"no {until} within {done.seconds:.0f} s", hint="tidegate rollout status"
-        )
+        return f"{done.failed} of {done.sent} requests failed: {done.problem}"
+    return f"no {until} within {done.seconds:.0f} s" if until and not done.outcome else ""
 
 
 def print_replayed(done: Replayed) -> None:
