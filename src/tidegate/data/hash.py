@@ -13,12 +13,16 @@ from tidegate.errors import UsageError
 
 
 class Hashed(NamedTuple):
-    """What dvc.lock says about a path; `nfiles` only of a directory, whose md5 ends in `.dir`."""
+    """What dvc.lock says about a path; `nfiles` only of a directory, whose md5 ends in `.dir`.
+
+    The kind `md5-dos2unix` is that of entries of DVC 2: text files are hashed with their line ends as LF.
+    """
 
     md5: str
     size: int
     nfiles: int | None = None
     isexec: bool = False
+    kind: str = "md5"
 
 
 class Found(NamedTuple):
@@ -35,7 +39,7 @@ class Files(NamedTuple):
     memory: StatCache
 
 
-def hash_path(files: Files, path: str) -> Hashed | None:
+def hash_path(files: Files, path: str, *, kind: str = "md5") -> Hashed | None:
     """The hash of a file or directory at `path` from the root; None when nothing is there."""
     full = os.path.join(files.root, path)  # noqa: PTH118 -- this runs for every path of a no-change run
     try:
@@ -45,10 +49,10 @@ def hash_path(files: Files, path: str) -> Hashed | None:
     if stat.S_ISDIR(status.st_mode):
         return _hash_tree(files, path)
     md5 = _md5_remembered(files.memory, path, full, key=key_of_stat(status))
-    return Hashed(md5, status.st_size, isexec=bool(status.st_mode & stat.S_IXUSR))
+    return Hashed(md5, status.st_size, isexec=bool(status.st_mode & stat.S_IXUSR), kind=kind)
 
 
-def list_tree(files: Files, path: str) -> list[tuple[str, str]]:
+def list_tree(files: Files, path: str, *, kind: str = "md5") -> list[tuple[str, str]]:
     """Path and md5 of every file inside a directory, sorted by path."""
     return _list_hashed(files, path, find_files(files.root, path))
 
