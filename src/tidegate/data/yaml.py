@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.data.params import load_python_params
 from tidegate.data.statcache import StatCache
 from tidegate.errors import NotFoundError, UsageError
 
@@ -63,7 +64,7 @@ def locate(text: str, path: Sequence[str | int], name: str) -> str:
 
 
 def read_document(path: Path, name: str, memory: StatCache) -> Any:
-    """The value in a YAML, JSON or TOML file (by suffix; anything else is YAML), parsed once per change.
+    """The value in a YAML, JSON, TOML or Python file (by suffix; else YAML), parsed once per change.
 
     Raises NotFoundError without the file and UsageError, naming line and column, for what is wrong in it.
     """
@@ -75,6 +76,8 @@ def read_document(path: Path, name: str, memory: StatCache) -> Any:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise NotFoundError(name, "no such file") from None
+    except IsADirectoryError:
+        raise UsageError(name, "is a directory, expected a file") from None
     except UnicodeDecodeError as error:
         raise UsageError(name, f"byte {error.start} is not UTF-8, expected text") from None
     value = _PARSERS.get(path.suffix.lower(), parse_yaml)(text, name)
@@ -173,8 +176,4 @@ def _parse_toml(text: str, name: str) -> Any:
         raise UsageError(f"{name}{place}", f"{problem[:1].lower()}{problem[1:]}, expected TOML") from None
 
 
-def _refuse_python(text: str, name: str) -> Any:
-    raise UsageError(name, "params in Python files are not supported yet, expected YAML, JSON or TOML")
-
-
-_PARSERS = {".json": _parse_json, ".toml": _parse_toml, ".py": _refuse_python}
+_PARSERS = {".json": _parse_json, ".toml": _parse_toml, ".py": load_python_params}

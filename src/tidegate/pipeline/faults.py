@@ -1,0 +1,13 @@
+"""What is wrong with a pipeline, by its place in the file; the line is looked up when a person sees it."""
+
+Place = tuple[str | int, ...]
+
+
+class FaultError(Exception):
+    """Something wrong at a place of dvc.yaml; becomes a UsageError once the line is looked up."""
+
+    def __init__(self, place: Place, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+        self.hint = hint
