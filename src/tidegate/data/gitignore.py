@@ -36,7 +36,7 @@ def unignore_paths(root: Path, ats: Sequence[str]) -> list[str]:
 
 def tracked_by_git(root: Path, ats: Sequence[str]) -> list[str]:
     """Those of these paths that git tracks, as a file or by a file inside; DVC must not track them too."""
-    listed = _ask_git(root, "ls-files", "-z", "--", *[f":(literal){at}" for at in ats]) if ats else None
+    listed = _ask_git(root, "ls-files", "-z", "--", *ats) if ats else None
     if listed is None or listed.returncode:
         return []
     files = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
@@ -71,7 +71,9 @@ def _seen_by_git(root: Path, ats: list[str]) -> list[str]:
     # git answers with status 1 when it ignores none of them
     asked = _ask_git(root, "check-ignore", "--no-index", "--stdin", "-z", send=b"\0".join(names) + b"\0")
     if asked is None or asked.returncode not in (0, 1):
-        return []
+        # one path git cannot judge, such as inside a submodule, fails them all
+        alone = ats if len(ats) > 1 and _is_work_tree(root) else []
+        return [at for one in alone for at in _seen_by_git(root, [one])]
     ignored = set(asked.stdout.split(b"\0"))
     return [at for at, name in zip(ats, names, strict=True) if name not in ignored]
 
@@ -139,7 +141,7 @@ def _ask_git(root: Path, *words: str, send: bytes = b"") -> "CompletedProcess[by
     """The finished call; None where git is not installed."""
     import subprocess
 
-    command = ["git", "-C", str(root), *words]
+    command = ["git", "--literal-pathspecs", "-C", str(root), *words]
     try:
         return subprocess.run(command, input=send, capture_output=True, check=False, timeout=60)
     except FileNotFoundError:
