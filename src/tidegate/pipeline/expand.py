@@ -57,13 +57,7 @@ def expand_pipeline(
     if _is_plain(document, stages):
         return {name: Resolved(stage, ("stages", name), "") for name, stage in stages.items()}
     setting = _Setting(_load(document, folder, read), folder, read, style)
-    resolved: dict[str, Resolved] = {}
-    for name, stage in stages.items():
-        for full, one in _expand(name, stage, setting):
-            if full in resolved:
-                raise FaultError(one.place, f"stage `{full}` is defined twice, expected one of that name")
-            resolved[full] = one
-    return resolved
+    return dict(pair for name, stage in stages.items() for pair in _expand(name, stage, setting))
 
 
 def expand_values(document: Mapping[str, Any], *, folder: str, read: ReadFile) -> dict[str, Any]:
@@ -72,7 +66,11 @@ def expand_values(document: Mapping[str, Any], *, folder: str, read: ReadFile) -
     if "${" not in repr(sections):
         return sections
     scope = Scope(_load(document, folder, read).values)
-    return {name: interpolate(section, scope, (name,)) for name, section in sections.items()}
+    values = {name: interpolate(section, scope, (name,)) for name, section in sections.items()}
+    for name in values.get("artifacts", ()):
+        if not isinstance(name, str):
+            raise FaultError(("artifacts",), f"`{name}` found, expected text as the name of an artifact")
+    return values
 
 
 def _load(document: Mapping[str, Any], folder: str, read: ReadFile) -> Variables:
@@ -85,12 +83,19 @@ def _stages(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         raise FaultError(("stages",), "expected a mapping from stage names to stages")
     for name, stage in stages.items():
         _expect_stage(stage, ("stages", str(name)))
+        _check_name(str(name), ("stages", str(name)))
     return {str(name): stage for name, stage in stages.items()}
 
 
 def _expect_stage(stage: Any, place: Place) -> None:
     if not isinstance(stage, dict):
         raise FaultError(place, f"{_named(stage)} found, expected a mapping with the key `cmd`")
+
+
+def _check_name(name: str, place: Place) -> None:
+    """`@` parts a group from its stages, and DVC finds no stage with another one in its name."""
+    if "@" in name:
+        raise FaultError(place, f"`@` in the name `{name}`, expected it only between a group and its stage")
 
 
 def _is_plain(document: Mapping[str, Any], stages: Mapping[str, dict[str, Any]]) -> bool:
@@ -107,6 +112,11 @@ def _expand(name: str, stage: dict[str, Any], setting: _Setting) -> Iterator[tup
         return
     group = _group(stage, place, setting.variables)
     for key, bound in group.bound.items():
+        if not key:
+            raise FaultError(
+                group.place, f"a stage of `{name}` would have no name, expected one after `{name}@`"
+            )
+        _check_name(key, group.place)
         full = f"{name}@{key}"
         chosen = setting._replace(variables=bind(setting.variables, bound))
         try:
