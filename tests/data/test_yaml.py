@@ -103,7 +103,7 @@ def test_the_suffix_chooses_the_format(tmp_path, name, text, value):
         ("p.json", b'{"a": }', "p.json:1:7"),
         ("p.toml", b"a = \n", "p.toml:1:5"),
         ("p.yaml", b"\xff", "p.yaml"),
-        ("p.py", b"a = 1", "p.py"),
+        ("p.py", b"a = (", "p.py:1:5"),
     ],
 )
 def test_every_format_says_where_it_is_broken(tmp_path, name, data, where):
