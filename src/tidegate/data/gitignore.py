@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 GITIGNORE = ".gitignore"
+_LITERAL = "--literal-pathspecs"
 _Edit = Callable[[bytes, list[str]], bytes]
 
 
@@ -36,7 +37,7 @@ def unignore_paths(root: Path, ats: Sequence[str]) -> list[str]:
 
 def tracked_by_git(root: Path, ats: Sequence[str]) -> list[str]:
     """Those of these paths that git tracks, as a file or by a file inside; DVC must not track them too."""
-    listed = _ask_git(root, "ls-files", "-z", "--", *ats) if ats else None
+    listed = _ask_git(root, _LITERAL, "ls-files", "-z", "--", *ats) if ats else None
     if listed is None or listed.returncode:
         return []
     files = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
@@ -130,7 +131,7 @@ def _is_work_tree(root: Path) -> bool:
 
 
 def _told(root: Path, *words: str) -> None:
-    done = _ask_git(root, *words)
+    done = _ask_git(root, _LITERAL, *words)
     if done is not None and done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines() or ["no reason given"]
         fatal = next((line for line in lines if line.startswith("fatal: ")), lines[0])
@@ -141,7 +142,7 @@ def _ask_git(root: Path, *words: str, send: bytes = b"") -> "CompletedProcess[by
     """The finished call; None where git is not installed."""
     import subprocess
 
-    command = ["git", "--literal-pathspecs", "-C", str(root), *words]
+    command = ["git", "-C", str(root), *words]
     try:
         return subprocess.run(command, input=send, capture_output=True, check=False, timeout=60)
     except FileNotFoundError:
