@@ -119,6 +119,10 @@ def test_matrix_makes_a_stage_for_each_combination():
     assert found["g@b-o1-true"] == Resolved({"cmd": "b-o1-true b"}, ("stages", "g"), "g")
 
 
+def test_an_axis_may_be_a_mapping_for_its_keys():
+    assert commands({"g": {"matrix": {"s": "${sizes}"}, "cmd": "x ${item.s}"}}) == {"g@s": "x s"}
+
+
 def test_the_document_is_not_changed():
     document = {"vars": [{"v": {"x": 1}}], "stages": {"g": {"matrix": {"m": [1]}, "cmd": "x ${v.x}"}}}
     before = copy.deepcopy(document)
@@ -156,6 +160,7 @@ def test_flags_follow_the_style():
         ),
         ({"a": {"matrix": {}, "foreach": [1]}}, ("a", "foreach"), "expected one or the other"),
         ({"a": {"matrix": [1], "cmd": "x"}}, ("a", "matrix"), "a list found, expected a mapping"),
+        ({"a": {"foreach": None, "do": {}}}, ("a", "foreach"), "nothing found, expected a list"),
         ({"a": {"matrix": {"m": "abc"}, "cmd": "x"}}, ("a", "matrix", "m"), "`abc` found, expected a list"),
         ({"a": {"matrix": {}, "cmd": "x"}}, ("a", "matrix"), "would have no name"),
     ],

@@ -41,10 +41,15 @@ def load_python_params(text: str, name: str) -> dict[str, Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return _constants(ast.parse(text).body)
-    except SyntaxError as error:
-        raise UsageError(f"{name}:{error.lineno}:{error.offset}", f"{error.msg}, expected Python") from None
-    except ValueError as error:
-        raise UsageError(name, f"{error}, expected Python") from None
+    except (SyntaxError, ValueError) as error:
+        raise _not_python(error, name) from None
+
+
+def _not_python(error: SyntaxError | ValueError, name: str) -> UsageError:
+    """A NUL byte has no line, and no SyntaxError before Python 3.11.4."""
+    line, column = getattr(error, "lineno", None), getattr(error, "offset", None)
+    message = getattr(error, "msg", str(error))
+    return UsageError(f"{name}:{line}:{column}" if line else name, f"{message}, expected Python")
 
 
 def _matches(values: Any, steps: list[str]) -> Iterator[Any]:
