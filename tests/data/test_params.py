@@ -97,7 +97,7 @@ def test_a_python_file_gives_its_literals_and_is_never_run():
 def test_what_is_not_python_is_named_with_line_and_column():
     with pytest.raises(UsageError, match=r"p\.py:2:5: .*expected Python"):
         load_python_params("a = 1\nb = (\n", "p.py")
-    with pytest.raises(UsageError, match="^p.py: .*null bytes, expected Python"):
+    with pytest.raises(UsageError, match=r"^p\.py: .*null bytes, expected Python"):
         load_python_params("a = 1\0", "p.py")
 
 
