@@ -1,0 +1,158 @@
+"""Four ways to put a file at a second place, with or without copying its bytes."""
+
+import errno
+import os
+import stat
+from functools import cache
+
+from tidegate.errors import UnavailableError
+
+LINK_KINDS = ("reflink", "hardlink", "symlink", "copy")
+# kinds that make two paths share one file, which therefore must be read-only
+SHARING = frozenset({"hardlink", "symlink"})
+
+_FICLONE = 0x40049409
+_CHUNK = 1 << 20
+_UNSUPPORTED = frozenset(
+    {
+        errno.EPERM,
+        errno.ENOTSUP,
+        errno.EXDEV,
+        errno.ENOTTY,
+        errno.ENOSYS,
+        errno.EINVAL,
+        errno.EAGAIN,
+        errno.EMLINK,
+    }
+)
+
+
+def link(source: str, target: str, *, kind: str) -> None:
+    """Make `target`, which must not exist, of the file `source`; empty files are copied, as DVC does.
+
+    A copy gets the mode of a new file. A file that has too many hard links already is copied as well.
+    """
+    if kind in SHARING and os.stat(source).st_size == 0:  # noqa: PTH116 -- this runs for every file
+        kind = "copy"
+    try:
+        _LINKERS[kind](source, target)
+    except OSError as error:
+        if kind == "copy" or error.errno not in _UNSUPPORTED:
+            raise
+        copy_file(source, target)
+
+
+def copy_file(source: str, target: str, mode: int = 0o666) -> None:
+    """Copy the bytes into the new file `target`, inside the kernel where it can."""
+    reader = os.open(source, os.O_RDONLY)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        try:
+            _pump(reader, writer)
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+@cache
+def working_kind(kinds: tuple[str, ...], source: str, *, target: str) -> str:
+    """The first kind that works between two folders; they are asked once per process.
+
+    Raises UnavailableError when none does.
+    """
+    for kind in kinds:
+        if _works(kind, source, target):
+            return kind
+    found = f"none of {', '.join(kinds)} works between cache and project"
+    raise UnavailableError("cache.type", found, hint="dvc config cache.type copy")
+
+
+@cache
+def is_same_disk(one: str, *, other: str) -> bool:
+    """Whether files can be renamed from one folder to the other; bind mounts know only by trying."""
+    probe, moved = _probe_name(one), _probe_name(other)
+    _touch(probe)
+    try:
+        os.rename(probe, moved)  # noqa: PTH104
+    except OSError:
+        os.unlink(probe)  # noqa: PTH108
+        return False
+    os.unlink(moved)  # noqa: PTH108
+    return True
+
+
+def _works(kind: str, source: str, target: str) -> bool:
+    if kind == "copy":
+        return True
+    probe, linked = _probe_name(source), _probe_name(target)
+    _touch(probe)
+    try:
+        _LINKERS[kind](probe, linked)
+    except OSError:
+        return False
+    else:
+        os.unlink(linked)  # noqa: PTH108
+        return True
+    finally:
+        os.unlink(probe)  # noqa: PTH108
+
+
+def _probe_name(folder: str) -> str:
+    return f"{folder}/.{os.urandom(8).hex()}.tmp"
+
+
+def _touch(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+
+
+def _reflink(source: str, target: str) -> None:
+    import fcntl
+
+    reader = os.open(source, os.O_RDONLY)
+    try:
+        writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            fcntl.ioctl(writer, _FICLONE, reader)
+        except OSError:
+            os.unlink(target)  # noqa: PTH108
+            raise
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _hardlink(source: str, target: str) -> None:
+    """Python's own following of links is broken on some platforms."""
+    if stat.S_ISLNK(os.lstat(source).st_mode):
+        source = os.path.realpath(source)
+    os.link(source, target)
+
+
+def _symlink(source: str, target: str) -> None:
+    os.symlink(os.path.abspath(source), target)  # noqa: PTH100, PTH211
+
+
+def _pump(reader: int, writer: int) -> None:
+    """What one way has not copied, the other goes on with: both move the offsets of the files."""
+    try:
+        while os.copy_file_range(reader, writer, 1 << 30):
+            pass
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+    while chunk := os.read(reader, _CHUNK):
+        write_all(writer, chunk)
+
+
+def write_all(writer: int, data: bytes) -> None:
+    """Write all of the bytes, however many calls it takes."""
+    written = os.write(writer, data)
+    if written < len(data):
+        view = memoryview(data)
+        while written < len(data):
+            written += os.write(writer, view[written:])
+
+
+_LINKERS = {"reflink": _reflink, "hardlink": _hardlink, "symlink": _symlink, "copy": copy_file}

@@ -1,0 +1,108 @@
+"""Files of the project that are links to cache objects: made so, and made private again."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from tidegate.data.hash import find_files, remember
+from tidegate.data.links import SHARING, copy_file, link, working_kind
+from tidegate.data.listing import ChangedError
+from tidegate.data.md5 import MD5
+from tidegate.data.objects import ObjectCache, make_folder, object_name
+from tidegate.data.staging import open_staging, staging_beside
+from tidegate.data.statcache import key_of_stat
+
+_SHARED_FILE = 0o664
+
+
+class Shared(NamedTuple):
+    """A file in the project, its path from the out, and the object with the same content."""
+
+    path: str
+    md5: str
+    key: str
+
+
+def link_kind(cache: ObjectCache, beside: str) -> str:
+    """The configured kind of link that works between the cache and the folder `beside`."""
+    folder = cache_staging(cache)
+    return working_kind(cache.links, folder, target=beside)
+
+
+def cache_staging(cache: ObjectCache) -> str:
+    """The folder in the cache, out of DVC's sight, for objects in the making."""
+    folder = f"{cache.folder}/tidegate/staging"
+    make_folder(cache, folder)
+    return folder
+
+
+def share(cache: ObjectCache, at: str, shared: Iterable[Shared], *, kind: str = MD5) -> None:
+    """Replace files by links to their objects, if such links are configured; an executable file stays its own.
+
+    Raises ChangedError for a file that is not what its key says.
+    """
+    beside = staging_beside(cache.files.root, at)
+    linking = link_kind(cache, beside)
+    if linking not in SHARING:
+        return
+    done = []
+    with open_staging(beside) as names:
+        for one in shared:
+            path = full_path(cache, at, one.path)
+            target = object_name(cache, one.md5, kind=kind)
+            if _is_private(path, target, key=one.key):
+                link(target, temporary := next(names), kind=linking)
+                os.rename(temporary, path)  # noqa: PTH104
+                done.append((one.path, one.md5))
+    remember(cache.files, at, done, kind=kind)
+
+
+def unlink_shared(cache: ObjectCache, at: str) -> None:
+    """Make every file at `at` a private, writable copy, so that writing to it does not reach the cache."""
+    top = full_path(cache, at, "")
+    if not os.path.exists(top):  # noqa: PTH110
+        return
+    inner = [one.path for one in find_files(cache.files.root, at)] if os.path.isdir(top) else [""]  # noqa: PTH112
+    with open_staging(staging_beside(cache.files.root, at)) as names:
+        for path in inner:
+            make_private(cache, full_path(cache, at, path), names=names)
+
+
+def make_private(cache: ObjectCache, path: str, *, names: Iterator[str]) -> None:
+    """Make one file a private, writable copy; a file that is one already is only made writable."""
+    status = os.stat(path)  # noqa: PTH116
+    if not os.path.islink(path) and status.st_nlink == 1:  # noqa: PTH114
+        if not status.st_mode & stat.S_IWUSR:
+            os.chmod(path, status.st_mode | stat.S_IWUSR)  # noqa: PTH101
+        return
+    copy_file(path, temporary := next(names))
+    mode = _SHARED_FILE if cache.shared else stat.S_IMODE(os.stat(temporary).st_mode)  # noqa: PTH116
+    os.chmod(temporary, mode | status.st_mode & 0o111)  # noqa: PTH101
+    os.rename(temporary, path)  # noqa: PTH104
+
+
+def is_linked(path: str, target: str, *, kind: str) -> bool:
+    """Whether the file is this kind of link to the object; a copy and a reflink look alike."""
+    status = os.lstat(path)
+    if kind == "symlink" and status.st_size:
+        return stat.S_ISLNK(status.st_mode) and os.readlink(path) == os.path.abspath(target)  # noqa: PTH100, PTH115
+    if kind == "hardlink" and status.st_size:
+        return status.st_ino == os.stat(target).st_ino  # noqa: PTH116
+    return not stat.S_ISLNK(status.st_mode) and status.st_nlink == 1
+
+
+def full_path(cache: ObjectCache, at: str, inner: str) -> str:
+    """The path of a file inside the out at `at`; of the out itself for an empty one."""
+    top = os.path.join(cache.files.root, at)  # noqa: PTH118
+    return f"{top}/{inner}" if inner else top
+
+
+def _is_private(path: str, target: str, *, key: str) -> bool:
+    status = os.stat(path)  # noqa: PTH116
+    if key_of_stat(status) != key:
+        raise ChangedError(path)
+    if status.st_mode & 0o111 or not status.st_size:
+        return False
+    linked = os.stat(target)  # noqa: PTH116
+    return (status.st_ino, status.st_dev) != (linked.st_ino, linked.st_dev)
