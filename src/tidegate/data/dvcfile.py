@@ -28,12 +28,12 @@ def read_dvcfile(root: Path, at: str, memory: StatCache) -> DvcFile:
     if path.is_dir():
         raise NotFoundError(at, "a directory, expected a .dvc file")
     document = read_document(path, at, memory)
-    return _located(document, at, lambda: path.read_text(encoding="utf-8"))
+    return check_dvcfile(document, at, lambda: path.read_text(encoding="utf-8"))
 
 
 def parse_dvcfile(text: str, name: str) -> DvcFile:
     """The record in the text of a `.dvc` file; UsageError at `name:line:column` for what is wrong in it."""
-    return _located(parse_yaml(text, name), name, lambda: text)
+    return check_dvcfile(parse_yaml(text, name), name, lambda: text)
 
 
 def render_dvcfile(record: DvcFile) -> str:
@@ -42,7 +42,7 @@ def render_dvcfile(record: DvcFile) -> str:
 
 
 def update_dvcfile(text: str, record: DvcFile) -> str:
-    """The text of an existing file changed to this record; comments, order and quotes stay as with DVC."""
+    """The text of an existing file changed to this record; comments and order stay as with DVC."""
     plain = as_plain(record)
     known = parse_yaml(text, "") if text.strip() else {}
     if _shape(known) == _shape(plain) and text == render_yaml(known):
@@ -69,7 +69,8 @@ def content_md5(plain: Mapping[str, Any]) -> str:
     return md5_bytes(json.dumps(_significant(chosen), sort_keys=True).encode())
 
 
-def _located(document: Any, name: str, text: Callable[[], str]) -> DvcFile:
+def check_dvcfile(document: Any, name: str, text: Callable[[], str]) -> DvcFile:
+    """The record in a parsed `.dvc` file; `text` is asked for only to locate what is wrong in it."""
     try:
         return from_plain(document)
     except FaultError as fault:

@@ -16,8 +16,7 @@ _SAME = ((str,), (Mapping,), (list, tuple), (bool,))
 
 def render_yaml(plain: dict[str, Any]) -> str:
     """The text of a new file; through ruamel.yaml where the short way is not sure of its bytes."""
-    quick = _emit_mapping(plain, 0)
-    return dump_yaml(plain) if quick is None else quick
+    return _emit_mapping(plain, 0) or dump_yaml(plain)
 
 
 def dump_yaml(document: Any) -> str:
@@ -54,7 +53,7 @@ def load_for_edit(text: str, name: str) -> dict[str, Any]:
 def apply_changes(new: Any, old: Any) -> None:
     """Make the loaded `old` equal to `new` in place, touching only what differs, as DVC does.
 
-    What stays keeps its place, comments and quotes; new keys come last; a list of another length is replaced.
+    What stays keeps its place and comments; new keys come last; a list of another length is replaced.
     """
     if isinstance(new, Mapping):
         for key, value in new.items():

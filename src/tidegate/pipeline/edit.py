@@ -1,4 +1,4 @@
-"""Edits of dvc.yaml and dvc.lock, text to text: a person's comments, order and quotes stay."""
+"""Edits of dvc.yaml and dvc.lock, text to text: a person's comments and order stay."""
 
 import os
 import string
