@@ -8,6 +8,8 @@ import os
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from errno import ELOOP, ENOENT, ENOTDIR
 from json.encoder import encode_basestring_ascii
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +35,7 @@ __all__ = [
 
 # waiting for the clock's next tick pays when reading again would take longer than this many files
 _WORTH_WAITING = 1000
+_NOTHING_THERE = {ENOENT, ENOTDIR, ELOOP}
 _PATIENCE_NS = 50_000_000
 
 
@@ -76,7 +79,7 @@ def remember(files: Files, at: str, entries: Iterable[tuple[str, str]], *, kind:
     worth waiting for.
     """
     top = os.path.join(files.root, at)  # noqa: PTH118
-    seen = [(name, md5, key_of_stat(os.stat(f"{top}/{name}" if name else top))) for name, md5 in entries]  # noqa: PTH116
+    seen = list(_stat_each(top, entries))
     now = _wait_for_clock([key for _, _, key in seen])
     rows = _open_rows(files, at, kind)
     for name, md5, key in seen:
@@ -100,8 +103,10 @@ def _hash_path(files: Files, at: str, kind: str) -> Hashed | None:
     full = os.path.join(files.root, at)  # noqa: PTH118 -- this runs for every path of a no-change run
     try:
         status = os.stat(full)  # noqa: PTH116
-    except (FileNotFoundError, NotADirectoryError):
-        return None
+    except OSError as error:
+        if error.errno in _NOTHING_THERE:
+            return None
+        raise
     if stat.S_ISDIR(status.st_mode):
         return _hash_tree(files, at, kind)
     refuse_special(files.root, at, status.st_mode)
@@ -164,7 +169,7 @@ def _open_rows(files: Files, at: str, kind: str) -> TreeRows:
 def _read_all(top: str, unknown: list[Found], kind: str) -> Iterator[tuple[Found, str, bool]]:
     """Each file with its md5 and whether its key proves it; several large ones are read at the same time."""
     start = time.time_ns()
-    all_proof = all([settles_at(one.key) < start for one in unknown])
+    all_proof = all(settles_at(one.key) < start for one in unknown)
 
     def read(one: Found) -> tuple[Found, str, bool]:
         is_proof = all_proof or is_settled(one.key, time.time_ns())
@@ -179,6 +184,12 @@ def _read_all(top: str, unknown: list[Found], kind: str) -> Iterator[tuple[Found
     yield from map(read, (one for one in unknown if one.size < LARGE))
     with ThreadPoolExecutor(min(len(large), os.cpu_count() or 1)) as pool:
         yield from pool.map(read, large)
+
+
+def _stat_each(top: str, entries: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+    for name, md5 in entries:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            yield name, md5, key_of_stat(os.stat(f"{top}/{name}" if name else top))  # noqa: PTH116
 
 
 def _read(full: str, key: str, kind: str) -> str:

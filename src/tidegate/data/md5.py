@@ -50,27 +50,29 @@ def md5_while(path: str, key: str, kind: str = MD5) -> str | None:
 
 def md5_handle(handle: int, size: int, kind: str) -> str:
     """The md5 of an open file that is about this large; a small one takes a single read."""
-    data = os.read(handle, size + 1) if size < LARGE and kind == MD5 else b""
-    digest = _md5(data)
-    if size and len(data) == size:
-        return digest.hexdigest()
-    for piece in _pieces(handle):
+    digest = _md5()
+    if size < LARGE and kind == MD5:
+        data = os.read(handle, size + 1)
+        digest = _md5(data)
+        if len(data) == size:
+            return digest.hexdigest()
+    for piece in _pieces(handle, min(size + 1, _PIECE) if size else _PIECE):
         digest.update(_with_unix_ends(piece) if kind == DOS2UNIX else piece)
     return digest.hexdigest()
 
 
-def _md5(data: bytes) -> "_Hash":
+def _md5(data: bytes = b"") -> "_Hash":
     import hashlib
 
     return hashlib.md5(data, usedforsecurity=False)
 
 
-def _pieces(handle: int) -> Iterator[memoryview]:
+def _pieces(handle: int, length: int) -> Iterator[memoryview]:
     """The rest of the file, in pieces that are all full but the last; each is overwritten by the next."""
-    buffer = memoryview(bytearray(_PIECE))
+    buffer = memoryview(bytearray(length))
     with open(handle, "rb", buffering=0, closefd=False) as file:
-        while length := file.readinto(buffer):
-            yield buffer[:length]
+        while filled := file.readinto(buffer):
+            yield buffer[:filled]
 
 
 def _with_unix_ends(piece: memoryview) -> bytes:

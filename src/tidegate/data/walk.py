@@ -98,6 +98,8 @@ def _read_entries(
 def _row(entry: os.DirEntry[str], name: str) -> Row:
     try:
         seen = entry.stat()
-    except FileNotFoundError:
+    except PermissionError:
+        raise
+    except OSError:  # gone, or a link to nowhere or in a circle
         return name, 0, 0, 0, 0, 0
     return name, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode
