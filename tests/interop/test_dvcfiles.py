@@ -325,6 +325,7 @@ def test_we_see_and_name_a_stage_that_dvc_runs(root: Path, start: Start):
     assert json.loads((root / ".dvc/tmp/rwlock").read_text()) == {}
 
 
+@pytest.mark.slow
 def test_dvc_sees_and_names_what_we_run(root: Path, start: Start):
     (root / "dvc.yaml").write_text(
         "stages:\n  a:\n    cmd: echo > out\n    deps: [words.txt]\n    outs: [out]\n"
@@ -342,6 +343,7 @@ def test_dvc_sees_and_names_what_we_run(root: Path, start: Start):
         assert "Unable to acquire lock" in said
 
 
+@pytest.mark.slow
 def test_dvc_and_we_take_turns_at_the_hardlink_lock(root: Path, start: Start):
     (root / ".dvc" / "config").write_text("[core]\n    hardlink_lock = true\n")
     locks = DvcLocks(root, hardlink=True, wait_s=60)

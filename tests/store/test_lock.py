@@ -10,7 +10,7 @@ import pytest
 
 from tidegate.errors import ConflictError
 from tidegate.store import lock
-from tidegate.store.lock import hold
+from tidegate.store.lock import describe, hold, shorten_command
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -71,6 +71,28 @@ def test_a_second_process_waits_until_the_first_is_done(
         assert path.read_text() == str(os.getpid())
     assert waits == [lock.POLL_S] * 3
     assert holder.returncode == 0
+
+
+def test_whoever_waits_is_told_once_for_whom(path: Path, holder: subprocess.Popen[str]) -> None:
+    said: list[str] = []
+    with pytest.raises(ConflictError), hold(path, what="repro", wait_s=0.2, tell=said.append):
+        pytest.fail("two hold the lock")
+    assert said == [f"waiting for process {holder.pid}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/usr/bin/python3.11", "/venv/bin/dvc", "repro", "train"], "dvc repro train"),
+        (["/venv/bin/tidegate", "repro"], "tidegate repro"),
+        (["python", "-c", "import x"], ""),
+        (["python"], ""),
+        ([], ""),
+    ],
+)
+def test_a_command_is_shown_as_it_was_typed(words: list[str], said: str) -> None:
+    assert shorten_command(words) == said
+    assert describe(12, " ".join(words) or "python") == ("process 12" + (f" ({said})" if said else ""))
 
 
 @pytest.mark.parametrize("wait_s", [0.0, 1.0, 10.0])

@@ -8,10 +8,8 @@ from typing import Any, NamedTuple
 
 from tidegate.data.emit import apply_changes, dump_yaml, load_for_edit
 from tidegate.errors import ConflictError, NotFoundError, UsageError, did_you_mean
+from tidegate.pipeline.stages import LOCK, PARAMS, PIPELINE
 
-PIPELINE = "dvc.yaml"
-LOCK = "dvc.lock"
-PARAMS = "params.yaml"
 _SECTIONS = ("outs", "metrics", "plots")
 _ANNOTATIONS = ("desc", "type", "labels", "meta")
 _BAD_LETTERS = frozenset(string.punctuation) - {"-", "_"}
