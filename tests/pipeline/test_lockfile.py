@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tidegate.data.hash import Hashed
-from tidegate.data.statcache import StatCache
+from tidegate.data.yaml import parse_yaml
 from tidegate.errors import UsageError
-from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, read_lock, render_plain, replace_entry
+from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, parse_lock, render_plain, replace_entry
 
 WRITTEN_BY_DVC = """\
 schema: '2.0'
@@ -54,7 +54,8 @@ stages:
 texts = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), min_size=1, max_size=30)
 names = st.text("abcdefghijklmnopqrstuvwxyz0123456789_-@.", min_size=1, max_size=12)
 md5s = st.text("0123456789abcdef", min_size=32, max_size=32)
-hashes = st.builds(Hashed, md5s, st.integers(0, 10**12), st.none() | st.integers(0, 99), st.booleans())
+kinds = st.sampled_from(["md5", "md5-dos2unix", "etag"])
+hashes = st.builds(Hashed, md5s, st.integers(0, 10**12), st.none() | st.integers(0, 99), st.booleans(), kinds)
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 values = st.recursive(
     scalars, lambda deeper: st.lists(deeper, max_size=3) | st.dictionaries(names, deeper, max_size=3)
@@ -76,9 +77,8 @@ def by_ruamel(document) -> str:
     return stream.getvalue()
 
 
-def read(folder, text):
-    (folder / "dvc.lock").write_text(text)
-    return read_lock(folder, StatCache(folder / "stat.json"))
+def read(tmp_path, text):
+    return parse_lock(parse_yaml(text, "dvc.lock"), "dvc.lock")
 
 
 def test_writing_what_was_read_gives_the_bytes_of_dvc(tmp_path):

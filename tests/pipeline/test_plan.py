@@ -6,8 +6,8 @@ from tidegate.data.hash import Hashed
 from tidegate.pipeline.explain import as_dict, explain
 from tidegate.pipeline.graph import build_graph, order
 from tidegate.pipeline.lockfile import Entry
+from tidegate.pipeline.parse import Base, parse_pipeline
 from tidegate.pipeline.plan import Reason, Seen, judge, plan
-from tidegate.pipeline.stages import parse_pipeline
 
 ONE, TWO = Hashed("1" * 32, 1), Hashed("2" * 32, 2)
 PLAIN = {"cmd": "run", "deps": ["d"], "params": ["a.b", {"p.json": None}], "outs": ["o"]}
@@ -16,7 +16,7 @@ SEEN = Seen({"d": ONE}, {"params.yaml": {"a": {"b": 1}}, "p.json": {"k": "v"}}, 
 
 
 def stage(**changes):
-    return parse_pipeline({"stages": {"s": PLAIN | changes}})["s"]
+    return parse_pipeline({"stages": {"s": PLAIN | changes}}, Base("dvc.yaml", ""))["s"]
 
 
 def test_a_stage_that_equals_its_entry_is_up_to_date():
@@ -77,7 +77,7 @@ def pipelines(draw):
 
 
 def plan_of(plain, names, stale):
-    stages = parse_pipeline({"stages": {name: plain[name] for name in names}})
+    stages = parse_pipeline({"stages": {name: plain[name] for name in names}}, Base("dvc.yaml", ""))
     graph = build_graph(stages)
     return plan(stages, graph, {name: (Reason("new"),) if name in stale else () for name in order(graph)})
 

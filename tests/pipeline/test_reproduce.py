@@ -8,9 +8,11 @@ import threading
 import pytest
 
 from tidegate.errors import ConflictError, NotFoundError, TidegateError, UsageError
-from tidegate.pipeline.job import Listener
+from tidegate.pipeline.job import QUIET, Options, Request
 from tidegate.pipeline.reproduce import examine, reproduce
 from tidegate.store.lock import hold
+
+FORCE = Options(force=True)
 
 
 def actions(steps):
@@ -49,8 +51,8 @@ def test_a_stage_whose_dep_comes_out_the_same_is_skipped(root):
 
 
 def test_a_target_and_force(root):
-    assert actions(reproduce(root, ["prepare"]).steps) == {"prepare": "ran"}
-    assert actions(reproduce(root, ["prepare"], force=True).steps) == {"prepare": "ran"}
+    assert actions(reproduce(root, Request(words=("prepare",))).steps) == {"prepare": "ran"}
+    assert actions(reproduce(root, Request(words=("prepare",), options=FORCE)).steps) == {"prepare": "ran"}
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed"])
@@ -97,7 +99,11 @@ def test_logs_go_to_the_experiments_when_there_are_any(root):
 
 def test_output_is_passed_on_and_steps_are_told(root):
     seen, heard = [], []
-    reproduce(root, listener=Listener(lambda step: seen.append((step.stage, step.action)), heard.append))
+    told = QUIET._replace(
+        step=lambda step: seen.append((step.stage, step.action)),
+        output=lambda stage, data: heard.append(data),
+    )
+    reproduce(root, listener=told)
     assert seen == [("prepare", "running"), ("prepare", "ran"), ("train", "running"), ("train", "ran")]
     assert b"> cp raw.txt clean.txt\n" in heard
 
@@ -126,7 +132,7 @@ def test_missing_files_and_params_are_named(root, path, text, error, found):
 
 def test_an_out_that_was_not_made_is_an_error_and_not_recorded(root):
     (root / "dvc.yaml").write_text("stages:\n  a:\n    cmd: 'true'\n    outs: [o]\n")
-    with pytest.raises(NotFoundError, match="out `o` was not made"):
+    with pytest.raises(NotFoundError, match="out `o` is not there"):
         reproduce(root)
     assert not (root / "dvc.lock").exists()
 
@@ -136,7 +142,7 @@ def test_old_outs_are_removed_first_unless_persistent(root):
         "stages:\n  a:\n    cmd: echo x >> o; echo x >> p\n    outs:\n    - o\n    - p: {persist: true}\n"
     )
     for _ in range(2):
-        reproduce(root, force=True)
+        reproduce(root, Request(options=FORCE))
     assert (root / "o").read_text() == "x\n"
     assert (root / "p").read_text() == "x\nx\n"
 
@@ -147,7 +153,7 @@ def test_frozen_stages_do_not_run(root):
         (root / "dvc.yaml").read_text().replace("  train:", "  train:\n    frozen: true")
     )
     change(root, trees=99)
-    assert actions(reproduce(root, force=True).steps)["train"] == "skipped"
+    assert actions(reproduce(root, Request(options=FORCE)).steps)["train"] == "skipped"
 
 
 def test_a_stage_told_so_runs_every_time(root):
@@ -161,7 +167,7 @@ def test_cached_outs_are_ignored_in_git_and_others_are_not(root):
     )
     (root / ".gitignore").write_text("/x")
     for _ in range(2):
-        reproduce(root, force=True)
+        reproduce(root, Request(options=FORCE))
     assert (root / ".gitignore").read_text() == "/x\n/o\n"
 
 

@@ -5,8 +5,8 @@ import json
 import click
 
 from tidegate.cli.output import json_option, print_json, print_table, say, short
+from tidegate.data.params import ABSENT
 from tidegate.pipeline.explain import changed_values
-from tidegate.pipeline.plan import ABSENT
 from tidegate.project import load_config
 from tidegate.registry.load import Bundle, bundle_digests, find_bundle, open_bundle
 from tidegate.store.layout import Layout, find_root

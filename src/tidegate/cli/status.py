@@ -1,33 +1,61 @@
-"""`tidegate status`: which stages are stale, and why; runs nothing."""
+"""`tidegate status`: which stages and data changed, and why; runs nothing."""
+
+import sys
+from typing import Any
 
 import click
 
 from tidegate.cli.output import json_option, print_json, say
-from tidegate.cli.repro import say_step, step_fields
-from tidegate.pipeline.reproduce import examine
-from tidegate.store.layout import find_root
+from tidegate.cli.repro import describe
+from tidegate.cli.start import fresh
+from tidegate.pipeline.job import Request
+from tidegate.pipeline.targets import Choice
+from tidegate.store.layout import find_root, standing
 
 
 @click.command("status")
 @click.argument("targets", nargs=-1)
+@click.option("-c", "--cloud", is_flag=True, help="Compare the cache with the remote instead.")
+@click.option("-r", "--remote", help="Compare the cache with this remote.")
+@click.option("-a", "--all-branches", is_flag=True, help="With --cloud: data of all branches.")
+@click.option("-T", "--all-tags", is_flag=True, help="With --cloud: data of all tags.")
+@click.option("-A", "--all-commits", is_flag=True, help="With --cloud: data of all commits.")
+@click.option("-d", "--with-deps", is_flag=True, help="The targets and what they need.")
+@click.option("-R", "--recursive", is_flag=True, help="A directory stands for all stages inside it.")
+@click.option("-j", "--jobs", type=click.IntRange(min=1), help="With --cloud: how many requests at once.")
+@click.option("--no-updates", is_flag=True, help="Do not look for newer versions of imports.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing; exit code 1 when something changed.")
 @json_option
-def command(targets: tuple[str, ...], *, as_json: bool) -> None:
-    """Show the stages that `tidegate repro` would run or restore, and why. Exit code 0 either way.
+def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Show what changed: all stages and data, or TARGETS. Exit code 0 either way, without --quiet.
+
+    With --json prints what `dvc status --json` prints.
 
     \b
     Example:
       tidegate status
       tidegate status train --json
+      tidegate status --cloud
     """
-    steps = examine(find_root(), targets)
-    stale = [step for step in steps if step.reasons]
-    if as_json:
-        print_json({"stale": len(stale), "stages": [step_fields(step) for step in steps]})
+    root = find_root()
+    choice = Choice(recursive=options["recursive"], with_deps=options["with_deps"])
+    request = Request(words=targets, here=standing(root), choice=choice)
+    if options["cloud"] or options["remote"]:
+        from tidegate.cli.sync import print_cloud_status
+
+        print_cloud_status(root, request, as_json=as_json, quiet=quiet, **options)
         return
+    if as_json or quiet:
+        from tidegate.pipeline.reproduce import states
+
+        found = states(root, request)
+        if as_json:
+            print_json(found)
+        sys.exit(1 if quiet and found else 0)
+    from tidegate.pipeline.reproduce import look_over
+
+    steps = look_over(root, request)
+    stale = [step for step in steps if step.reasons]
     for step in stale:
-        say_step(step)
-    say(
-        f"{len(stale)} of {len(steps)} stages are stale"
-        if stale
-        else f"all {len(steps)} stages are up to date"
-    )
+        say(describe(step, request.here), color="yellow")
+    say(f"{len(stale)} of {len(steps)} stages are stale" if stale else fresh(len(steps)))

@@ -5,8 +5,9 @@ import click
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.cli.repro import step_fields
 from tidegate.pipeline.explain import explain
-from tidegate.pipeline.reproduce import examine
-from tidegate.store.layout import find_root
+from tidegate.pipeline.job import Request
+from tidegate.pipeline.reproduce import explain_target
+from tidegate.store.layout import find_root, standing
 
 
 @click.command("why")
@@ -19,10 +20,14 @@ def command(stage: str, *, as_json: bool) -> None:
     Example:
       tidegate why train
     """
-    step = next(step for step in examine(find_root(), [stage]) if step.stage == stage)
+    root = find_root()
+    steps = explain_target(root, Request(words=(stage,), here=standing(root)))
     if as_json:
-        print_json(step_fields(step))
+        fields = [step_fields(step) for step in steps]
+        print_json(fields[0] if len(fields) == 1 else fields)
         return
-    say(f"{stage} is stale" if step.reasons else f"{stage} is up to date: nothing it depends on changed")
-    for reason in step.reasons:
-        say(f"  {explain(reason)}")
+    for step in steps:
+        name = stage if len(steps) == 1 else step.stage
+        say(f"{name} is stale" if step.reasons else f"{name} is up to date: nothing it depends on changed")
+        for reason in step.reasons:
+            say(f"  {explain(reason)}")

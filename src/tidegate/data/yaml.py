@@ -80,10 +80,15 @@ def read_document(path: Path, name: str, memory: StatCache) -> Any:
         raise UsageError(name, "is a directory, expected a file") from None
     except UnicodeDecodeError as error:
         raise UsageError(name, f"byte {error.start} is not UTF-8, expected text") from None
-    value = _PARSERS.get(path.suffix.lower(), parse_yaml)(text, name)
+    value = parse_document(text, name)
     if _survives_json(value):
         memory.put("document", name, key=key, value=value)
     return value
+
+
+def parse_document(text: str, name: str) -> Any:
+    """The value in the text of a YAML, JSON, TOML or Python file, told apart by the suffix of its name."""
+    return _PARSERS.get(name[name.rfind(".") :].lower() if "." in name else "", parse_yaml)(text, name)
 
 
 def is_plain_text(text: str) -> bool:

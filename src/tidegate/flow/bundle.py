@@ -9,14 +9,14 @@ from pathlib import Path
 import msgspec
 
 from tidegate.data.contract import infer_contract, render_contract
-from tidegate.data.statcache import StatCache
 from tidegate.data.tables import Table, read_table
 from tidegate.domain import Decision
 from tidegate.errors import NotFoundError
 from tidegate.flow.judge import evaluation_name
 from tidegate.gate.evaluate import read_rows, right
 from tidegate.monitor.reference import build_reference, encode_reference
-from tidegate.pipeline.lockfile import read_lock, recorded
+from tidegate.pipeline.lockfile import recorded
+from tidegate.pipeline.project import open_project
 from tidegate.project import CONFIG, Config
 from tidegate.store.git import head_commit, is_dirty
 from tidegate.store.layout import Layout
@@ -53,8 +53,8 @@ def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str
 
 def provenance(root: Path) -> Provenance:
     """Commit, parameter values and data hashes, the latter two as `dvc.lock` records them."""
-    memory = StatCache(Layout(root).state / "cache" / "stat.json")
-    lock = recorded(read_lock(root, memory).values())
+    with open_project(root) as project:
+        lock = recorded(project.lock.values())
     return Provenance(head_commit(root), is_dirty(root), lock.params, lock.deps, lock.outs)
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tidegate.data.params import ABSENT
 from tidegate.domain import Decision
 from tidegate.errors import ConflictError, UsageError
 from tidegate.flow.bundle import gather_parts, provenance_of
@@ -16,7 +17,6 @@ from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered
 from tidegate.gate.evaluate import evaluate
 from tidegate.pipeline.explain import changed_values
-from tidegate.pipeline.plan import ABSENT
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config

@@ -1,26 +1,23 @@
 """`repro`: bring the pipeline up to date and record in the ledger what ran."""
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.pipeline.job import QUIET, Listener
+from tidegate.pipeline.job import QUIET, Listener, Request
 from tidegate.pipeline.lockfile import recorded
-from tidegate.pipeline.reproduce import Outcome, forget_run, reproduce
+from tidegate.pipeline.reproduce import ALL, Outcome, forget_run, reproduce
 
 if TYPE_CHECKING:
     from tidegate.domain import Run
 
 
-def repro(
-    root: Path, targets: Iterable[str] = (), *, force: bool = False, listener: Listener = QUIET
-) -> Outcome:
+def repro(root: Path, request: Request = ALL, *, listener: Listener = QUIET) -> Outcome:
     """Run what is stale, then append `run.finished` if a stage ran; errors as in `reproduce`.
 
     A run that was killed after a stage had finished is recorded by the next one, under its own id.
     """
-    outcome = reproduce(root, targets, force=force, listener=listener)
+    outcome = reproduce(root, request, listener=listener)
     if outcome.ran:
         _append(root, outcome)
     if outcome.id:

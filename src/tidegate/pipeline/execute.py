@@ -3,13 +3,14 @@
 import os
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tidegate.errors import TidegateError
+from tidegate.errors import TidegateError, UsageError
 from tidegate.pipeline.stages import Stage
 
 _SHELL_OPTIONS = {"zsh": ["--no-rcs"], "bash": ["--noprofile", "--norc"]}
@@ -20,17 +21,22 @@ Output = Callable[[bytes], None]
 
 
 class Terminal(NamedTuple):
-    """Where output goes while it appears, and whom to tell which process group is running."""
+    """Where output goes while it appears, whom to tell which process group is running, and what it may use."""
 
     output: Output
     started: Callable[[int], None]
+    environment: Mapping[str, str] = {}
 
 
 def run_stage(root: Path, stage: Stage, *, log: Path, terminal: Terminal) -> None:
     """Run the commands of a stage one after the other; the first that fails ends it.
 
-    Raises TidegateError naming the stage, the exit code and the log.
+    Raises TidegateError naming the stage, the exit code and the log, UsageError when its wdir is not there.
     """
+    if not (root / stage.wdir).is_dir():
+        raise UsageError(
+            f"stage `{stage.key}`", f"wdir `{stage.wdir}` is not a directory, expected one to work in"
+        )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
 
@@ -41,14 +47,14 @@ def run_stage(root: Path, stage: Stage, *, log: Path, terminal: Terminal) -> Non
 
         for line in command_lines(stage):
             tee(f"> {line}\n".encode())
-            code = _run_line(root, stage, line, terminal=Terminal(tee, terminal.started))
+            code = _run_line(root, stage, line, terminal=terminal._replace(output=tee))
             if code:
                 raise _failure(stage, code, log.relative_to(root) if log.is_relative_to(root) else log)
 
 
 def command_lines(stage: Stage) -> list[str]:
     """What the shell is given, one call each: the items of a list, or the lines of a text."""
-    return stage.cmd if isinstance(stage.cmd, list) else stage.cmd.splitlines()
+    return stage.cmd if isinstance(stage.cmd, list) else (stage.cmd or "").splitlines()
 
 
 def stop_group(group: int) -> None:
@@ -67,7 +73,7 @@ def _run_line(root: Path, stage: Stage, line: str, *, terminal: Terminal) -> int
     child = subprocess.Popen(
         _shell_call(line),
         cwd=root / stage.wdir,
-        env={**os.environ, "DVC_ROOT": str(root), "DVC_STAGE": stage.name},
+        env={**os.environ, "DVC_ROOT": str(root), "DVC_STAGE": stage.name, **terminal.environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -106,7 +112,13 @@ def _stop_child(child: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """SIGTERM unwinds like Ctrl-C, so that it never leaves a stage running behind it."""
+    """SIGTERM unwinds like Ctrl-C, so that it never leaves a stage running behind it.
+
+    Only the main thread hears of signals; stages in other threads are ended by whoever waits for them.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
     def unwind(number: int, frame: object) -> None:
         raise SystemExit(128 + number)
@@ -135,6 +147,4 @@ def _is_alive(group: int) -> bool:
 
 def _failure(stage: Stage, code: int, log: Path) -> TidegateError:
     found = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-    return TidegateError(
-        f"stage `{stage.name}`", f"command ended with {found}, expected 0", hint=f"see {log}"
-    )
+    return TidegateError(f"stage `{stage.key}`", f"command ended with {found}, expected 0", hint=f"see {log}")

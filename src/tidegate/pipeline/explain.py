@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tidegate.pipeline.plan import ABSENT, Reason
+from tidegate.data.params import ABSENT
+from tidegate.pipeline.plan import Reason
 
 _WIDTH = 60
 
@@ -26,6 +27,8 @@ def _explain_dep(reason: Reason) -> str:
         return f"dep {reason.subject} is missing"
     if reason.change == "added":
         return f"dep {reason.subject} is not in dvc.lock yet"
+    if reason.change == "removed":
+        return f"dep {reason.subject} is in dvc.lock but no longer in dvc.yaml"
     return f"dep {reason.subject} changed ({_short(reason.was)} -> {_short(reason.now)})"
 
 
@@ -35,6 +38,7 @@ def _explain_out(reason: Reason) -> str:
         "added": "is not in dvc.lock yet",
         "not in cache": "is not in the cache",
         "modified": "differs from dvc.lock",
+        "removed": "is in dvc.lock but no longer in dvc.yaml",
     }
     return f"out {reason.subject} {words[reason.change]}"
 
@@ -42,6 +46,8 @@ def _explain_out(reason: Reason) -> str:
 def _explain_param(reason: Reason) -> str:
     if reason.change == "missing":
         return f"param {reason.subject} is missing"
+    if reason.change == "removed":
+        return f"param {reason.subject} is in dvc.lock but no longer in dvc.yaml"
     found = changed_values(reason.subject, reason.was, reason.now)
     return ", ".join(f"{path} {_show(was)} -> {_show(now)}" for path, was, now in found)
 

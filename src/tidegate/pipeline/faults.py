@@ -4,10 +4,14 @@ Place = tuple[str | int, ...]
 
 
 class FaultError(Exception):
-    """Something wrong at a place of dvc.yaml; becomes a UsageError once the line is looked up."""
+    """Something wrong at a place of a dvc.yaml; becomes a UsageError once the line is looked up.
 
-    def __init__(self, place: Place, message: str, *, hint: str = "") -> None:
+    `file` is that dvc.yaml from the root; empty where whoever catches it knows.
+    """
+
+    def __init__(self, place: Place, message: str, *, hint: str = "", file: str = "") -> None:
         super().__init__(message)
         self.place = place
         self.message = message
         self.hint = hint
+        self.file = file

@@ -1,20 +1,22 @@
 """Which stage needs which: edges from overlapping paths, complaints, and DVC's order of running."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from tidegate.errors import NotFoundError, did_you_mean
-from tidegate.pipeline.stages import FaultError, Out, Stage
+from tidegate.pipeline.faults import FaultError
+from tidegate.pipeline.stages import Out, Stage
 
 Graph = Mapping[str, tuple[str, ...]]
+Owners = Mapping[str, tuple[Stage, Out]]
 
 
 def build_graph(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
-    """The stages each stage needs; raises FaultError for outs in conflict and for a cycle."""
+    """The stages each stage needs, by key; raises FaultError for outs in conflict and for a cycle."""
     owners = _owners(stages)
     paths = sorted(owners)
     _refuse_nested(paths, owners)
-    graph = {name: tuple(_upstream(stage, owners, paths)) for name, stage in stages.items()}
+    _refuse_swallowed(stages, owners)
+    graph = {key: tuple(_upstream(stage, owners, paths)) for key, stage in stages.items()}
     _refuse_cycles(graph, stages)
     return graph
 
@@ -22,69 +24,106 @@ def build_graph(stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
 def order(graph: Graph, targets: Iterable[str] = ()) -> tuple[str, ...]:
     """The targets (all stages when none) and everything they need, upstream first.
 
-    A depth-first post-order in the order of the file, as DVC walks, so that dvc.lock grows alike.
-    Raises NotFoundError for an unknown target.
+    A depth-first post-order in the order of the files, as DVC walks, so that dvc.lock grows alike.
     """
-    wanted = tuple(targets) or tuple(graph)
-    for name in wanted:
-        if name not in graph:
-            found = f"unknown stage{did_you_mean(name, graph)}"
-            raise NotFoundError(name, found, hint="`tidegate status` lists the stages")
-    needed = set(_post_order(graph, wanted))
-    return tuple(_post_order(graph, [name for name in graph if name in needed]))
+    return within(graph, set(_post_order(graph, tuple(targets) or tuple(graph))))
 
 
-def producer(stages: Mapping[str, Stage], path: str) -> str | None:
-    """The stage that writes `path`, a part of it or a directory around it."""
+def downstream(graph: Graph, targets: Iterable[str]) -> tuple[str, ...]:
+    """The targets and everything that needs them, upstream first."""
+    return within(graph, set(_post_order(reverse(graph), targets)))
+
+
+def within(graph: Graph, keys: Collection[str]) -> tuple[str, ...]:
+    """These stages, upstream first as far as they need each other."""
+    part = {key: tuple(need for need in graph[key] if need in keys) for key in graph if key in keys}
+    return tuple(_post_order(part, part))
+
+
+def connected(graph: Graph, targets: Iterable[str]) -> set[str]:
+    """Every stage of the pipelines that the targets belong to, whichever way the edges point."""
+    users = reverse(graph)
+    return set(_post_order({key: (*graph[key], *users[key]) for key in graph}, targets))
+
+
+def reverse(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """The stages that need each stage."""
+    users: dict[str, list[str]] = {key: [] for key in graph}
+    for key, needs in graph.items():
+        for need in needs:
+            users[need].append(key)
+    return {key: tuple(names) for key, names in users.items()}
+
+
+def active(graph: Graph, stages: Mapping[str, Stage]) -> dict[str, tuple[str, ...]]:
+    """The graph in which a frozen stage needs nothing."""
+    return {key: () if stages[key].frozen else needs for key, needs in graph.items()}
+
+
+def producers(stages: Mapping[str, Stage], path: str) -> list[str]:
+    """The stages that write `path`, a part of it or a directory around it."""
     owners = _owners(stages)
-    return next(iter(_overlapping(path, owners, sorted(owners))), None)
+    return list(dict.fromkeys(_overlapping(path, owners, sorted(owners))))
 
 
-def _owners(stages: Mapping[str, Stage]) -> dict[str, tuple[str, Out]]:
-    owners: dict[str, tuple[str, Out]] = {}
-    for name, stage in stages.items():
+def _owners(stages: Mapping[str, Stage]) -> dict[str, tuple[Stage, Out]]:
+    owners: dict[str, tuple[Stage, Out]] = {}
+    for stage in stages.values():
         read = {dep.at for dep in stage.deps}
         for out in stage.outs:
             if out.at in read:
-                found = (
-                    f"stage `{name}` lists `{out.path}` in deps and outs, a stage cannot read what it writes"
-                )
-                raise FaultError(out.place, found, hint="remove it from one of the two")
+                found = f"stage `{stage.key}` lists `{out.path}` in deps and outs, a stage cannot read what it writes"
+                raise _fault(stage, out, found, "remove it from one of the two")
             if out.at in owners:
-                found = f"out `{out.path}` of stage `{name}` is also an out of stage `{owners[out.at][0]}`"
-                raise FaultError(out.place, found, hint="remove it from one of the two")
-            owners[out.at] = (name, out)
+                other = owners[out.at][0]
+                found = f"out `{out.path}` of stage `{stage.key}` is also an out of stage `{other.key}`"
+                raise _fault(stage, out, found, "remove it from one of the two")
+            owners[out.at] = (stage, out)
     return owners
 
 
-def _refuse_nested(paths: list[str], owners: Mapping[str, tuple[str, Out]]) -> None:
+def _refuse_nested(paths: list[str], owners: Owners) -> None:
     for path in paths:
         for above in _parents(path):
             if above in owners:
-                (name, out), (other, _) = owners[path], owners[above]
-                found = f"out `{out.path}` of stage `{name}` lies inside `{above}`, an out of stage `{other}`"
-                raise FaultError(out.place, found, hint="keep outs apart")
+                (stage, out), (other, _) = owners[path], owners[above]
+                found = f"out `{out.path}` of stage `{stage.key}` lies inside `{above}`, an out of stage `{other.key}`"
+                raise _fault(stage, out, found, "keep outs apart")
 
 
-def _upstream(stage: Stage, owners: Mapping[str, tuple[str, Out]], paths: list[str]) -> Iterator[str]:
-    seen = {stage.name}
+def _refuse_swallowed(stages: Mapping[str, Stage], owners: Owners) -> None:
+    """A dvc.yaml or .dvc file inside an out would vanish with it."""
+    for file in {stage.file for stage in stages.values()}:
+        above = next((above for above in _parents(file) if above in owners), None)
+        if above is not None:
+            stage, out = owners[above]
+            found = f"out `{out.path}` of stage `{stage.key}` holds `{file}`, which describes stages"
+            raise _fault(stage, out, found, "keep it outside of what stages write")
+
+
+def _fault(stage: Stage, out: Out, message: str, hint: str) -> FaultError:
+    return FaultError(out.place, message, hint=hint, file=stage.file)
+
+
+def _upstream(stage: Stage, owners: Owners, paths: list[str]) -> Iterator[str]:
+    seen = {stage.key}
     for at in [*(dep.at for dep in stage.deps), *(one.at for one in stage.params)]:
-        for name in _overlapping(at, owners, paths):
-            if name not in seen:
-                seen.add(name)
-                yield name
+        for key in _overlapping(at, owners, paths):
+            if key not in seen:
+                seen.add(key)
+                yield key
 
 
-def _overlapping(path: str, owners: Mapping[str, tuple[str, Out]], paths: list[str]) -> Iterator[str]:
+def _overlapping(path: str, owners: Owners, paths: list[str]) -> Iterator[str]:
     """Owners of the path itself, of a directory around it, or of something inside it."""
     for above in (*_parents(path), path):
         if above in owners:
-            yield owners[above][0]
+            yield owners[above][0].key
     inside = f"{path}/"
     for at in paths[bisect_left(paths, inside) :]:
         if not at.startswith(inside):
             return
-        yield owners[at][0]
+        yield owners[at][0].key
 
 
 def _parents(path: str) -> list[str]:
@@ -95,15 +134,18 @@ def _parents(path: str) -> list[str]:
 def _post_order(graph: Graph, roots: Iterable[str]) -> list[str]:
     """Without recursion: a pipeline may be deeper than Python's stack."""
     done: dict[str, None] = {}
+    entered: set[str] = set()
     for root in roots:
-        stack = [(root, iter(graph[root]))]
+        stack = [] if root in entered else [(root, iter(graph[root]))]
+        entered.add(root)
         while stack:
-            name, rest = stack[-1]
-            following = next((need for need in rest if need not in done), None)
+            key, rest = stack[-1]
+            following = next((need for need in rest if need not in entered), None)
             if following is None:
-                done[name] = None
+                done[key] = None
                 stack.pop()
             else:
+                entered.add(following)
                 stack.append((following, iter(graph[following])))
     return list(done)
 
@@ -113,22 +155,24 @@ def _refuse_cycles(graph: Graph, stages: Mapping[str, Stage]) -> None:
     for root in graph:
         trail = _find_cycle(graph, root, safe)
         if trail:
-            circle = " -> ".join(f"`{name}`" for name in [*trail, trail[0]])
+            circle = " -> ".join(f"`{key}`" for key in [*trail, trail[0]])
+            first = stages[trail[0]]
             message = f"stages need each other in a circle: {circle}"
-            raise FaultError(("stages", trail[0]), message, hint="remove one of these deps")
+            raise FaultError(first.place, message, hint="remove one of these deps", file=first.file)
 
 
 def _find_cycle(graph: Graph, root: str, safe: set[str]) -> list[str]:
-    stack = [(root, iter(graph[root]))] if root not in safe else []
-    while stack:
-        name, rest = stack[-1]
+    """The stages of a circle reached from `root`, or none; what was found safe is added to `safe`."""
+    trail = {root: iter(graph[root])} if root not in safe else {}
+    while trail:
+        key, rest = next(reversed(trail.items()))
         following = next((need for need in rest if need not in safe), None)
-        trail = [one for one, _ in stack]
         if following is None:
-            safe.add(name)
-            stack.pop()
+            safe.add(key)
+            del trail[key]
         elif following in trail:
-            return trail[trail.index(following) :]
+            keys = list(trail)
+            return keys[keys.index(following) :]
         else:
-            stack.append((following, iter(graph[following])))
+            trail[following] = iter(graph[following])
     return []

@@ -1,13 +1,19 @@
-"""What passes between those who bring a stage up to date and those who watch."""
+"""What passes between those who bring stages up to date and those who watch."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from tidegate.pipeline.journal import Journal
+from tidegate.errors import TidegateError
 from tidegate.pipeline.plan import Reason
-from tidegate.pipeline.project import Project
+from tidegate.pipeline.targets import PLAIN, Choice
 
-Action = Literal["running", "ran", "restored", "skipped", "stale"]
+if TYPE_CHECKING:
+    from tidegate.pipeline.journal import Journal
+    from tidegate.pipeline.project import Project
+
+Action = Literal["running", "ran", "restored", "saved", "skipped", "stale", "failed"]
+Scope = Literal["upstream", "single", "pipeline", "all", "downstream"]
+OnError = Literal["stop", "keep_going", "ignore"]
 
 
 class Step(NamedTuple):
@@ -17,21 +23,55 @@ class Step(NamedTuple):
     action: Action
     reasons: tuple[Reason, ...] = ()
     seconds: float = 0.0
+    error: TidegateError | None = None
 
 
 class Listener(NamedTuple):
-    """Who follows a run: told of each step, and given the output of the commands as it appears."""
+    """Who follows a run: told of each step and of what else happens, given each stage's output as it appears, asked."""
 
     step: Callable[[Step], None]
-    output: Callable[[bytes], None]
+    output: Callable[[str, bytes], None]
+    note: Callable[[str], None]
+    confirm: Callable[[str], bool] = lambda text: True
+
+
+class Options(NamedTuple):
+    """How a stale stage is brought up to date.
+
+    `commit` saves outs to the cache, `run_cache` may restore a result seen before, `pull` fetches what is missing
+    from the remote, `allow_missing` lets be what is only not here, `force` runs what did not change and deletes
+    local changes of outs instead of moving them aside, `ask` has each run confirmed.
+    """
+
+    force: bool = False
+    commit: bool = True
+    run_cache: bool = True
+    pull: bool = False
+    allow_missing: bool = False
+    ask: bool = False
+
+
+class Request(NamedTuple):
+    """What `repro` is asked for: which stages, in which order and how; `here` is where the words were typed."""
+
+    words: tuple[str, ...] = ()
+    here: str = ""
+    choice: Choice = PLAIN
+    scope: Scope = "upstream"
+    options: Options = Options()
+    on_error: OnError = "stop"
+    force_downstream: bool = False
+    jobs: int = 1
 
 
 class Job(NamedTuple):
-    """What bringing one stage up to date needs."""
+    """What bringing stages up to date needs."""
 
-    project: Project
-    journal: Journal
+    project: "Project"
+    journal: "Journal"
     listener: Listener
+    options: Options
+    here: str = ""
 
 
-QUIET = Listener(lambda step: None, lambda data: None)
+QUIET = Listener(lambda step: None, lambda stage, data: None, lambda text: None)

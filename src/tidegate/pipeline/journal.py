@@ -2,19 +2,25 @@
 
 import json
 import os
+import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """A run under way: its id, when it began, the stages that ran, and the process group at work."""
+    """A run under way.
+
+    Its id, when it began, the stages that ran, the process group of each stage at work with the group's birth,
+    and what failed commands left behind: a stat key by path.
+    """
 
     id: str = ""
     started: float = 0.0
     ran: tuple[str, ...] = ()
-    group: int = 0
-    born: str = ""
+    groups: Mapping[str, tuple[int, str]] = {}
+    debris: Mapping[str, str] = {}
 
 
 class Journal:
@@ -25,31 +31,46 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._guard = threading.Lock()
         left = _read(path)
-        self.progress = left if left.ran else Progress()
-        if left.born and _born(left.group) == left.born:
-            from tidegate.pipeline.execute import stop_group
-
-            stop_group(left.group)
+        self.progress = Progress(debris=left.debris) if not left.ran else left._replace(groups={})
+        _stop(left.groups)
 
     def begin(self) -> None:
         """Give the run its id before its first stage."""
-        if not self.progress.id:
-            now = time.time()
-            self._write(Progress(new_run_id(now), now))
+        with self._guard:
+            if not self.progress.id:
+                now = time.time()
+                self._write(self.progress._replace(id=new_run_id(now), started=now))
 
-    def working(self, group: int) -> None:
-        """Note the process group now at work."""
-        self._write(self.progress._replace(group=group, born=_born(group)))
+    def working(self, stage: str, group: int) -> None:
+        """Note the process group now at work for a stage."""
+        with self._guard:
+            groups = {**self.progress.groups, stage: (group, _born(group))}
+            self._write(self.progress._replace(groups=groups))
 
     def finished(self, stage: str) -> None:
         """Note a stage that ran and is in dvc.lock."""
-        ran = dict.fromkeys((*self.progress.ran, stage))
-        self._write(self.progress._replace(ran=tuple(ran), group=0, born=""))
+        with self._guard:
+            ran = tuple(dict.fromkeys((*self.progress.ran, stage)))
+            self._write(self.progress._replace(ran=ran, groups=_without(self.progress.groups, stage)))
+
+    def failed(self, stage: str, debris: Mapping[str, str]) -> None:
+        """Note what the failed commands of a stage left in the places of its outs."""
+        with self._guard:
+            groups = _without(self.progress.groups, stage)
+            self._write(self.progress._replace(groups=groups, debris={**self.progress.debris, **debris}))
+
+    def stop(self) -> None:
+        """End every process group at work."""
+        _stop(self.progress.groups)
 
     def clear(self) -> None:
-        """The run is recorded, or nothing of it is worth recording."""
-        self.path.unlink(missing_ok=True)
+        """The run is recorded, or nothing of it is worth recording; what failed runs left is still known."""
+        if self.progress.debris:
+            self._write(Progress(debris=self.progress.debris))
+        else:
+            self.path.unlink(missing_ok=True)
 
     def _write(self, progress: Progress) -> None:
         from tidegate.store.files import write_atomic
@@ -63,11 +84,25 @@ def new_run_id(now: float) -> str:
     return _base36(int(now)) + _base36(int.from_bytes(os.urandom(4)) % 36**4).rjust(4, "0")
 
 
+def _without(groups: Mapping[str, tuple[int, str]], stage: str) -> dict[str, tuple[int, str]]:
+    return {name: group for name, group in groups.items() if name != stage}
+
+
+def _stop(groups: Mapping[str, tuple[int, str]]) -> None:
+    """Only processes that are still those noted: a number may have gone to another one since."""
+    for group, born in groups.values():
+        if born and _born(group) == born:
+            from tidegate.pipeline.execute import stop_group
+
+            stop_group(group)
+
+
 def _read(path: Path) -> Progress:
     try:
         plain = json.loads(path.read_bytes())
-        return Progress(**{**plain, "ran": tuple(plain["ran"])})
-    except (OSError, ValueError, TypeError, KeyError):
+        groups = {stage: (int(group), str(born)) for stage, (group, born) in plain["groups"].items()}
+        return Progress(**{**plain, "ran": tuple(plain["ran"]), "groups": groups})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Progress()
 
 

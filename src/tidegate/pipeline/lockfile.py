@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tidegate.data.hash import Hashed
-from tidegate.data.statcache import StatCache
-from tidegate.data.yaml import is_plain_text, read_document
-from tidegate.errors import NotFoundError, UsageError
+from tidegate.data.yaml import is_plain_text
+from tidegate.errors import UsageError
+from tidegate.pipeline.stages import LOCK, PIPELINE, Stage
 
-LOCK = "dvc.lock"
+# how a path's content may be named: by its md5, or by what its storage says of it
+CHECKSUMS = ("md5", "etag", "checksum")
 _HEAD = "schema: '2.0'\nstages:\n"
 _WIDTH = 80
 # printable ASCII without `:` and `#`, beginning with no indicator and ending with no space
@@ -21,7 +22,7 @@ _PLAIN = re.compile(r"""[A-Za-z0-9_/.($+^;](?:[ !"$-9;-~]*[!"$-9;-~])?""")
 class Entry(NamedTuple):
     """What is recorded of a finished stage; deps and outs by path, params by file and key."""
 
-    cmd: str | list[str]
+    cmd: str | list[str] | None
     deps: Mapping[str, Hashed]
     params: Mapping[str, Mapping[str, Any]]
     outs: Mapping[str, Hashed]
@@ -46,30 +47,31 @@ def recorded(entries: Iterable[Entry]) -> Recorded:
     return found
 
 
-def read_lock(root: Path, memory: StatCache) -> dict[str, Entry]:
-    """The entries of `dvc.lock`; none without the file or in an empty one, as a killed DVC leaves behind.
+def lock_of(file: str) -> str:
+    """The lock beside a dvc.yaml, both from the root."""
+    return f"{file.removesuffix(PIPELINE)}{LOCK}"
+
+
+def parse_lock(document: Any, file: str) -> dict[str, Entry]:
+    """The entries of a dvc.lock by stage; none in an empty one, as a killed DVC leaves behind.
 
     Raises UsageError for what is not a lock of schema 2.0.
     """
-    try:
-        document = read_document(root / LOCK, LOCK, memory)
-    except NotFoundError:
-        return {}
     if document is None:
         return {}
     if not isinstance(document, dict) or document.get("schema") != "2.0":
-        raise UsageError(LOCK, "no schema '2.0', expected a lock written by DVC 2 or later")
+        raise UsageError(file, "no schema '2.0', expected a lock written by DVC 2 or later")
     stages = document.get("stages") or {}
-    return {name: _entry(name, plain) for name, plain in stages.items()}
+    return {name: _entry(file, name, plain) for name, plain in stages.items()}
 
 
-def write_entry(root: Path, name: str, entry: Entry) -> None:
-    """Put one stage's entry into `dvc.lock`, atomically; all other bytes of the file stay."""
+def write_entry(root: Path, stage: Stage, entry: Entry) -> None:
+    """Put one stage's entry into the lock beside its dvc.yaml, atomically; all other bytes of the file stay."""
     from tidegate.store.files import write_atomic
 
-    path = root / LOCK
+    path = root / lock_of(stage.file)
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    write_atomic(path, replace_entry(text, name, entry))
+    write_atomic(path, replace_entry(text, stage.name, entry))
 
 
 def replace_entry(text: str, name: str, entry: Entry) -> str:
@@ -109,18 +111,21 @@ def from_plain(plain: Mapping[str, Any]) -> Entry:
     )
 
 
-def _entry(name: str, plain: Any) -> Entry:
+def _entry(file: str, name: str, plain: Any) -> Entry:
     try:
         return from_plain(plain)
     except (KeyError, TypeError, AttributeError):
-        hint = f"git checkout {LOCK}"
-        raise UsageError(LOCK, f"stage `{name}` is not an entry DVC writes", hint=hint) from None
+        hint = f"git checkout {file}"
+        raise UsageError(file, f"stage `{name}` is not an entry DVC writes", hint=hint) from None
 
 
 def _hashed(plain: Mapping[str, Any]) -> Hashed:
-    """A path without `hash: md5` carries DVC 2's hash of another kind, which equals no md5."""
-    md5 = plain.get("md5", "") if plain.get("hash") == "md5" else ""
-    return Hashed(md5, plain.get("size", 0), plain.get("nfiles"), plain.get("isexec", False))
+    """A path without `hash: md5` carries DVC 2's md5, or a checksum of the storage it lies in."""
+    field = next((name for name in CHECKSUMS if name in plain), "md5")
+    kind = "md5-dos2unix" if field == "md5" and plain.get("hash") != "md5" else field
+    return Hashed(
+        plain.get(field, ""), plain.get("size", 0), plain.get("nfiles"), plain.get("isexec", False), kind
+    )
 
 
 def _paths(paths: Mapping[str, Hashed]) -> list[dict[str, Any]]:
@@ -128,7 +133,9 @@ def _paths(paths: Mapping[str, Hashed]) -> list[dict[str, Any]]:
 
 
 def _hash_fields(hashed: Hashed) -> dict[str, Any]:
-    fields: dict[str, Any] = {"hash": "md5", "md5": hashed.md5, "size": hashed.size}
+    name = "md5" if hashed.kind == "md5-dos2unix" else hashed.kind
+    fields: dict[str, Any] = {"hash": "md5"} if hashed.kind == "md5" else {}
+    fields |= {name: hashed.md5, "size": hashed.size}
     if hashed.nfiles is not None:
         fields["nfiles"] = hashed.nfiles
     if hashed.isexec:

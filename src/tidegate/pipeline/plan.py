@@ -4,18 +4,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from tidegate.data.hash import Hashed
+from tidegate.data.params import ABSENT, Absent, look_up
 from tidegate.pipeline.lockfile import Entry
-from tidegate.pipeline.stages import Params, Stage
+from tidegate.pipeline.stages import Dep, Out, Params, Stage
+
+# what is merely not here, and comes back from the cache or a remote as it was
+MISSING = ("missing", "not in cache")
 
 ReasonKind = Literal["new", "cmd", "dep", "param", "out", "always", "forced", "upstream"]
-Change = Literal["", "modified", "added", "missing", "not in cache"]
-
-
-class Absent(NamedTuple):
-    """The value of a key or path that is not there; unlike None, which a file can hold."""
-
-
-ABSENT = Absent()
+Change = Literal["", "modified", "added", "missing", "removed", "not in cache"]
 
 
 class Reason(NamedTuple):
@@ -29,12 +26,16 @@ class Reason(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What is on disk for one stage, by path as written; `uncached` are outs whose object is gone."""
+    """What is on disk for one stage, by path as written.
+
+    `uncached` are outs whose object is gone, `absent` are parameter files that are not there.
+    """
 
     deps: Mapping[str, Hashed | None]
     params: Mapping[str, Mapping[str, Any]]
     outs: Mapping[str, Hashed | None]
     uncached: frozenset[str]
+    absent: frozenset[str] = frozenset()
 
 
 def plan(
@@ -42,23 +43,37 @@ def plan(
 ) -> dict[str, tuple[Reason, ...]]:
     """The reasons of each stage, given upstream first, and those that follow from upstream.
 
-    A frozen stage never follows.
+    A frozen stage never follows, and nothing follows from one whose outs merely come back from the cache.
     """
     planned: dict[str, tuple[Reason, ...]] = {}
-    for name, own in reasons.items():
-        stale = [need for need in graph[name] if planned.get(need)] if not stages[name].frozen else []
-        planned[name] = (*own, *(Reason("upstream", need) for need in sorted(stale)))
+    for key, own in reasons.items():
+        needs = () if stages[key].frozen else graph[key]
+        stale = [need for need in needs if changes_outs(planned.get(need, ()))]
+        planned[key] = (*own, *(Reason("upstream", need) for need in sorted(stale)))
     return planned
 
 
+def changes_outs(reasons: Iterable[Reason]) -> bool:
+    """Whether a stage with these reasons may come to other outs than before."""
+    return any(reason.kind != "out" or reason.change not in MISSING for reason in reasons)
+
+
 def judge(stage: Stage, entry: Entry | None, seen: Seen) -> tuple[Reason, ...]:
-    """Why this stage must run, as DVC would decide; nothing when it is up to date."""
+    """Why this stage must run, as DVC would decide; nothing when it is up to date.
+
+    Unlike DVC's, a dep, param or out that is no longer written in dvc.yaml counts as a change.
+    """
     if stage.is_unconditional and not stage.frozen:
         return (Reason("always"),)
     if entry is None:
         return (Reason("new"),)
     inputs = () if stage.frozen else (*_cmd(stage, entry), *changed_inputs(stage, entry, seen))
     return (*inputs, *_outs(stage, entry, seen))
+
+
+def without_missing(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """The reasons that remain when data that are merely not here do not count (`--allow-missing`)."""
+    return tuple(one for one in reasons if not (one.kind in ("dep", "out") and one.change in MISSING))
 
 
 def changed_inputs(stage: Stage, entry: Entry, seen: Seen) -> tuple[Reason, ...]:
@@ -69,7 +84,7 @@ def changed_inputs(stage: Stage, entry: Entry, seen: Seen) -> tuple[Reason, ...]
 def chosen(one: Params, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values a stage asks for by dotted key, ABSENT where there is none; all of the file without keys."""
     keys = sorted(map(str, values)) if one.keys is None else one.keys
-    return {key: values.get(key, ABSENT) if one.keys is None else _look_up(values, key) for key in keys}
+    return {key: values.get(key, ABSENT) if one.keys is None else look_up(values, key) for key in keys}
 
 
 def _cmd(stage: Stage, entry: Entry) -> Iterator[Reason]:
@@ -83,6 +98,7 @@ def _deps(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
         change = _compare(was, now)
         if change:
             yield Reason("dep", dep.path, change, was=_md5(was), now=_md5(now))
+    yield from _removed("dep", entry.deps, stage.deps)
 
 
 def _params(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
@@ -93,6 +109,17 @@ def _params(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
             if isinstance(now, Absent) or was != now:
                 change: Change = "missing" if now is ABSENT else "added" if was is ABSENT else "modified"
                 yield Reason("param", f"{one.path}:{key}", change, was=was, now=now)
+        if one.keys is None or recorded:
+            yield from _dropped(one, recorded, seen.params[one.path])
+    yield from _removed("param", entry.params, stage.params)
+
+
+def _dropped(one: Params, recorded: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Reason]:
+    """Keys in the lock that the stage does not ask for any more."""
+    asked = chosen(one, values)
+    for key, was in recorded.items():
+        if key not in asked:
+            yield Reason("param", f"{one.path}:{key}", "removed", was=was)
 
 
 def _outs(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
@@ -101,6 +128,14 @@ def _outs(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
         change: Change = "not in cache" if out.path in seen.uncached else _compare(was, now)
         if change:
             yield Reason("out", out.path, change, was=_md5(was), now=_md5(now))
+    yield from _removed("out", entry.outs, stage.outs)
+
+
+def _removed(
+    kind: ReasonKind, recorded: Mapping[str, Any], written: Iterable[Dep | Params | Out]
+) -> Iterator[Reason]:
+    kept = {one.path for one in written}
+    yield from (Reason(kind, path, "removed") for path in recorded if path not in kept)
 
 
 def _compare(was: Hashed | None, now: Hashed | None) -> Change:
@@ -113,15 +148,3 @@ def _compare(was: Hashed | None, now: Hashed | None) -> Change:
 
 def _md5(hashed: Hashed | None) -> Any:
     return hashed.md5 if hashed else ABSENT
-
-
-def _look_up(values: Any, key: str) -> Any:
-    """`a.b.0` in nested mappings and lists, as DVC reads it."""
-    for step in key.split("."):
-        if isinstance(values, Mapping) and step in values:
-            values = values[step]
-        elif isinstance(values, list) and step.isdigit() and int(step) < len(values):
-            values = values[int(step)]
-        else:
-            return ABSENT
-    return values

@@ -1,117 +1,156 @@
-"""An opened pipeline: its stages, its lock and a look at the files, each read at most once."""
+"""An opened pipeline: its stages, its locks and a look at the files, each read at most once."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.data.cache import ObjectCache, has_object, open_cache
+from tidegate.data.config import DvcConfig, Parsing, load_dvc_config
 from tidegate.data.hash import Files, Hashed, hash_path
 from tidegate.data.statcache import StatCache
-from tidegate.data.yaml import read_document
 from tidegate.errors import NotFoundError
-from tidegate.pipeline.graph import Graph, build_graph, order
-from tidegate.pipeline.lockfile import Entry, read_lock
+from tidegate.pipeline.graph import Graph, active
+from tidegate.pipeline.index import Index, load_index
+from tidegate.pipeline.lockfile import Entry
 from tidegate.pipeline.plan import Reason, Seen, judge, plan
-from tidegate.pipeline.stages import (
-    PIPELINE,
-    FaultError,
-    Params,
-    Stage,
-    located,
-    missing_pipeline,
-    parse_pipeline,
-)
+from tidegate.pipeline.source import Source, workspace
+from tidegate.pipeline.stages import Dep, Out, Params, Stage, is_url
 from tidegate.store.layout import Layout
+
+if TYPE_CHECKING:
+    from tidegate.pipeline.template import FlagStyle
 
 
 class Project(NamedTuple):
-    """The pipeline at `cache.files.root`; `lock` and `hashes` change as stages finish."""
+    """The pipelines of the repository at `files.root`, opened at `began_ns`.
 
-    stages: Mapping[str, Stage]
-    graph: Graph
-    lock: dict[str, Entry]
+    `lock` and `hashes` change as stages finish.
+    """
+
+    pipelines: Index
+    source: Source
     cache: ObjectCache
-    hashes: dict[str, Hashed | None]
+    config: DvcConfig
+    hashes: dict[tuple[str, str], Hashed | None]
+    began_ns: int
 
     @property
     def files(self) -> Files:
         """The project's files."""
         return self.cache.files
 
+    @property
+    def root(self) -> Path:
+        """The directory that all paths are seen from."""
+        return self.cache.files.root
+
+    @property
+    def stages(self) -> Mapping[str, Stage]:
+        """Stages and .dvc files by key."""
+        return self.pipelines.stages
+
+    @property
+    def graph(self) -> Graph:
+        """The stages each one needs."""
+        return self.pipelines.graph
+
+    @property
+    def lock(self) -> dict[str, Entry]:
+        """What is recorded of each stage."""
+        return self.pipelines.lock
+
 
 @contextmanager
 def open_project(root: Path) -> Iterator[Project]:
-    """Read dvc.yaml and dvc.lock; what was learned about the files is saved at the end.
+    """Read every dvc.yaml, dvc.lock and .dvc file below `root`.
 
-    Raises UsageError at file, line and column for what is wrong in them.
+    What was learned about the files is saved at the end. Raises UsageError at file, line and column for what is
+    wrong in them.
     """
+    began_ns = time.time_ns()
     files = Files(root, StatCache(Layout(root).state / "cache" / "stat.json"))
+    config = load_dvc_config(root)
+    source = workspace(files)._replace(style=_style(config))
     try:
-        stages, graph = _read_stages(files)
-        yield Project(stages, graph, read_lock(root, files.memory), open_cache(files), {})
+        yield Project(load_index(source), source, open_cache(files), config, {}, began_ns)
     finally:
-        if (root / PIPELINE).exists():
-            files.memory.save()
+        files.memory.save()
 
 
 def explain_all(
-    project: Project, targets: Iterable[str] = (), *, force: bool = False
+    project: Project, keys: Iterable[str], *, force: bool = False
 ) -> dict[str, tuple[Reason, ...]]:
-    """Every stage that the targets need, in order, with the reasons for which it would run."""
-    names = order(project.graph, targets)
-    reasons = {name: (Reason("forced"),) if force else explain_stage(project, name) for name in names}
-    return plan(project.stages, project.graph, reasons)
+    """These stages, given upstream first, with the reasons for which each would run."""
+    reasons = {key: (Reason("forced"),) if force else explain_stage(project, key) for key in keys}
+    return plan(project.stages, active(project.graph, project.stages), reasons)
 
 
-def explain_stage(project: Project, name: str) -> tuple[Reason, ...]:
+def explain_stage(project: Project, key: str) -> tuple[Reason, ...]:
     """Why a stage must run as things are now; nothing when it is up to date."""
-    stage, entry = project.stages[name], project.lock.get(name)
-    return judge(stage, entry, look(project, stage))
+    stage = project.stages[key]
+    return judge(stage, project.lock.get(key), look(project, stage))
 
 
 def look(project: Project, stage: Stage) -> Seen:
     """What is on disk for a stage."""
-    outs = {out.path: hash_once(project, out.at) for out in stage.outs}
-    entry = project.lock.get(stage.name)
-    recorded = entry.outs if entry else {}
+    entry = project.lock.get(stage.key)
+    deps, outs = (entry.deps, entry.outs) if entry else ({}, {})
     uncached = (
         out.path
         for out in stage.outs
-        if out.cache and out.path in recorded and not has_object(project.cache, recorded[out.path].md5)
+        if out.cache and _is_recorded(outs.get(out.path)) and not has_object(project.cache, outs[out.path])
     )
     return Seen(
-        deps={dep.path: hash_once(project, dep.at) for dep in stage.deps},
+        deps={} if stage.frozen else {dep.path: _hash_as(project, dep, deps) for dep in stage.deps},
         params={one.path: read_params(project, one) for one in stage.params},
-        outs=outs,
+        outs={out.path: _hash_as(project, out, outs) for out in stage.outs},
         uncached=frozenset(uncached),
+        absent=frozenset(one.path for one in stage.params if not (project.root / one.at).is_file()),
     )
 
 
-def hash_once(project: Project, at: str) -> Hashed | None:
-    """The hash of a path, computed once until a stage runs."""
-    if at not in project.hashes:
-        project.hashes[at] = hash_path(project.files, at)
-    return project.hashes[at]
+def hash_once(project: Project, at: str, kind: str = "md5") -> Hashed | None:
+    """The hash of a path, or the checksum that its storage names, computed once until a stage runs."""
+    if (at, kind) not in project.hashes:
+        project.hashes[at, kind] = (
+            _hash_url(project, at) if is_url(at) else hash_path(project.files, at, kind=kind)
+        )
+    return project.hashes[at, kind]
 
 
 def read_params(project: Project, one: Params) -> Mapping[str, Any]:
     """The values of a parameter file; none without the file."""
     try:
-        values = read_document(project.files.root / one.at, one.at, project.files.memory)
+        values = project.source.read(one.at)
     except NotFoundError:
         return {}
     return values if isinstance(values, Mapping) else {}
 
 
-def _read_stages(files: Files) -> tuple[dict[str, Stage], Graph]:
-    path = files.root / PIPELINE
-    try:
-        document = read_document(path, PIPELINE, files.memory)
-    except NotFoundError:
-        raise missing_pipeline(files.root) from None
-    try:
-        stages = parse_pipeline(document)
-        return stages, build_graph(stages)
-    except FaultError as fault:
-        raise located(fault, files.root) from None
+def _hash_as(project: Project, path: Dep | Out, recorded: Mapping[str, Hashed]) -> Hashed | None:
+    """By the kind of hash that the lock has, so that entries of DVC 2 can be compared."""
+    was = recorded.get(path.path)
+    return hash_once(project, path.at, was.kind if was and not is_url(path.at) else "md5")
+
+
+def _style(config: DvcConfig) -> "FlagStyle | None":
+    if config.parsing == Parsing():
+        return None
+    from tidegate.pipeline.template import FlagStyle
+
+    return FlagStyle(
+        "boolean_optional" if config.parsing.bool == "boolean_optional" else "store_true",
+        "append" if config.parsing.list == "append" else "nargs",
+    )
+
+
+def _is_recorded(hashed: Hashed | None) -> bool:
+    return hashed is not None and bool(hashed.md5)
+
+
+def _hash_url(project: Project, url: str) -> Hashed | None:
+    from tidegate.data.external import hash_url
+
+    return hash_url(project.root, url)

@@ -1,20 +1,24 @@
-"""Bring stages up to date: one after the other, each skipped, restored from the cache, or run."""
+"""Bring stages up to date: each skipped, restored from the cache, or run; one after the other or side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from tidegate.pipeline.graph import order
-from tidegate.pipeline.job import QUIET, Job, Listener, Step
+from tidegate.errors import TidegateError
+from tidegate.pipeline.graph import active, connected, downstream, order, reverse, within
+from tidegate.pipeline.index import Index
+from tidegate.pipeline.job import QUIET, Job, Listener, Request, Step
 from tidegate.pipeline.journal import Journal
 from tidegate.pipeline.lockfile import Entry
-from tidegate.pipeline.plan import Reason
-from tidegate.pipeline.project import explain_all, explain_stage, open_project
+from tidegate.pipeline.plan import Reason, without_missing
+from tidegate.pipeline.project import Project, explain_all, explain_stage, open_project
+from tidegate.pipeline.targets import choose_outs, choose_stages
 from tidegate.store.layout import Layout
 from tidegate.store.lock import hold
 
 # how long a second run waits for the first
 WAIT_S = 10.0
+ALL = Request()
 
 
 class Outcome(NamedTuple):
@@ -29,28 +33,66 @@ class Outcome(NamedTuple):
     steps: tuple[Step, ...]
     entries: Mapping[str, Entry]
 
+    @property
+    def failed(self) -> tuple[Step, ...]:
+        """The stages that could not be brought up to date."""
+        return tuple(step for step in self.steps if step.error)
 
-def examine(root: Path, targets: Iterable[str] = (), *, force: bool = False) -> tuple[Step, ...]:
+
+def examine(root: Path, request: Request = ALL) -> tuple[Step, ...]:
     """What `reproduce` would do, without doing it: `stale` or `skipped` for each stage, with reasons."""
     with open_project(root) as project:
-        reasons = explain_all(project, targets, force=force)
-    return tuple(Step(name, "stale" if why else "skipped", why) for name, why in reasons.items())
+        keys = select(project.pipelines, request)
+        reasons = explain_all(project, keys, force=request.options.force)
+        if request == ALL._replace(here=request.here) and not any(reasons.values()):
+            _note_clean(project, keys, request.here)
+    if request.options.allow_missing:
+        reasons = {key: without_missing(why) for key, why in reasons.items()}
+    return _as_steps(reasons)
 
 
-def reproduce(
-    root: Path, targets: Iterable[str] = (), *, force: bool = False, listener: Listener = QUIET
-) -> Outcome:
-    """Run what is stale among the targets (all stages when none) and what they need.
+def look_over(root: Path, request: Request = ALL) -> tuple[Step, ...]:
+    """What changed in the stages and data that the request names: of the whole repository when it names none."""
+    if request.words:
+        return explain_target(root, request)
+    steps = examine(root, request._replace(scope="all"))
+    if not any(step.reasons for step in steps):
+        examine(root, Request(here=request.here))
+    return steps
 
-    Raises ConflictError while another run works on the project, and TidegateError naming stage, exit code
-    and log when a command fails; what finished before stays finished.
+
+def explain_target(root: Path, request: Request) -> tuple[Step, ...]:
+    """What changed in the stages that the request names, with what follows from their needs."""
+    with open_project(root) as project:
+        chosen = choose_outs(project.pipelines, request.words, here=request.here, choice=request.choice)
+        keys = list(dict.fromkeys(target.stage.key for target in chosen))
+        graph = active(project.graph, project.stages)
+        reasons = explain_all(project, order(graph, keys))
+    return _as_steps({key: reasons[key] for key in keys})
+
+
+def states(root: Path, request: Request = ALL) -> dict[str, list[Any]]:
+    """What changed, in the form of `dvc status --json`."""
+    from tidegate.pipeline.status import dvc_status
+
+    with open_project(root) as project:
+        targets = choose_outs(project.pipelines, request.words, here=request.here, choice=request.choice)
+        return dvc_status(project, targets, request.here)
+
+
+def reproduce(root: Path, request: Request = ALL, *, listener: Listener = QUIET) -> Outcome:
+    """Run what is stale among the stages asked for and what they need.
+
+    Raises ConflictError while another run works on the project, and TidegateError naming stage, exit code and log
+    when a command fails, unless the request says to go on; what finished before stays finished.
     """
     folder = Layout(root).run
     with hold(folder / "repro.lock", what="repro", wait_s=WAIT_S), open_project(root) as project:
         journal = Journal(folder / "repro.json")
-        names = order(project.graph, targets)
-        steps = tuple(_bring_up_to_date(Job(project, journal, listener), name, force=force) for name in names)
-        entries = {name: project.lock[name] for name in names if name in project.lock}
+        job = Job(project, journal, listener, request.options, request.here)
+        keys = select(project.pipelines, request)
+        steps = tuple(_run_all(job, keys, request))
+        entries = {key: project.lock[key] for key in keys if key in project.lock}
     run = journal.progress
     return Outcome(run.id, run.started, run.ran, steps, entries)
 
@@ -60,14 +102,95 @@ def forget_run(root: Path) -> None:
     Journal(Layout(root).run / "repro.json").clear()
 
 
-def _bring_up_to_date(job: Job, name: str, *, force: bool) -> Step:
-    stage = job.project.stages[name]
-    reasons = (Reason("forced"),) if force and not stage.frozen else explain_stage(job.project, name)
-    if reasons:
-        from tidegate.pipeline.work import renew
+def select(index: Index, request: Request) -> tuple[str, ...]:
+    """The stages a request covers, upstream first."""
+    graph = active(index.graph, index.stages)
+    if request.scope == "all":
+        return order(graph)
+    keys = choose_stages(index, request.words, here=request.here, choice=request.choice)
+    if request.scope == "single":
+        return tuple(keys)
+    if request.scope == "pipeline":
+        return within(graph, connected(index.graph, keys))
+    return downstream(graph, keys) if request.scope == "downstream" else order(graph, keys)
 
-        step = renew(job, stage, reasons)
+
+def bring_up_to_date(job: Job, key: str, *, force: bool, environment: Mapping[str, str] = {}) -> Step:
+    """Skip, restore or run one stage, whose needs are up to date."""
+    stage = job.project.stages[key]
+    reasons = (Reason("forced"),) if force and not stage.frozen else explain_stage(job.project, key)
+    if job.options.allow_missing:
+        reasons = without_missing(reasons)
+    if not reasons:
+        return Step(key, "skipped")
+    from tidegate.pipeline.work import renew
+
+    return renew(job, stage, reasons, environment)
+
+
+def _as_steps(reasons: Mapping[str, tuple[Reason, ...]]) -> tuple[Step, ...]:
+    return tuple(Step(key, "stale" if why else "skipped", why) for key, why in reasons.items())
+
+
+def _note_clean(project: Project, keys: tuple[str, ...], here: str) -> None:
+    from tidegate.pipeline.clean import note_clean
+
+    note_clean(project, keys, here)
+
+
+def _run_all(job: Job, keys: tuple[str, ...], request: Request) -> Iterator[Step]:
+    if request.jobs > 1:
+        from tidegate.pipeline.parallel import run_side_by_side
+
+        steps: Iterable[Step] = run_side_by_side(job, keys, request)
     else:
-        step = Step(name, "skipped")
-    job.listener.step(step)
-    return step
+        steps = _run_in_order(job, keys, request)
+    for step in steps:
+        job.listener.step(step)
+        yield step
+
+
+def _run_in_order(job: Job, keys: tuple[str, ...], request: Request) -> Iterator[Step]:
+    course = Course(job.project, request)
+    for key in keys:
+        if key not in course.barred:
+            yield course.follow(_attempt(job, key, course))
+
+
+def _attempt(job: Job, key: str, course: "Course") -> Step:
+    try:
+        return bring_up_to_date(job, key, force=key in course.forced or job.options.force)
+    except TidegateError as error:
+        if course.request.on_error == "stop":
+            raise
+        return Step(key, "failed", error=error)
+
+
+class Course:
+    """What the steps so far mean for the stages to come: which are forced, and which cannot run any more."""
+
+    def __init__(self, project: Project, request: Request) -> None:
+        self.request = request
+        self.users = reverse(active(project.graph, project.stages))
+        self.forced: set[str] = set()
+        self.barred: set[str] = set()
+
+    def follow(self, step: Step) -> Step:
+        """Take note of a step and pass it on."""
+        if step.error and self.request.on_error == "keep_going":
+            self.barred.update(set(downstream_of(self.users, step.stage)))
+        if self.request.force_downstream and step.action in ("ran", "restored", "saved"):
+            self.forced.update(self.users[step.stage])
+        return step
+
+
+def downstream_of(users: Mapping[str, tuple[str, ...]], key: str) -> Iterator[str]:
+    """Everything that needs a stage, directly or not."""
+    seen: set[str] = set()
+    waiting = list(users[key])
+    while waiting:
+        user = waiting.pop()
+        if user not in seen:
+            seen.add(user)
+            waiting += users[user]
+            yield user

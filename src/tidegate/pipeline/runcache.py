@@ -8,14 +8,17 @@ from tidegate.data.cache import ObjectCache
 from tidegate.data.yaml import parse_yaml
 from tidegate.errors import UsageError
 from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, render_plain
-from tidegate.pipeline.stages import Stage
+from tidegate.pipeline.stages import Stage, is_url
 from tidegate.store.files import sha256_bytes, write_atomic
 
 
 def is_repeatable(stage: Stage) -> bool:
     """Whether the same inputs may stand for the same outs."""
     has_inputs = bool(stage.deps or stage.params)
-    return has_inputs and bool(stage.outs) and not stage.always_changed and not _is_special(stage)
+    is_whole = all(out.cache or out.kind != "out" for out in stage.outs)
+    return (
+        has_inputs and bool(stage.outs) and is_whole and not stage.always_changed and not _is_special(stage)
+    )
 
 
 def save_run(cache: ObjectCache, stage: Stage, entry: Entry) -> None:
@@ -40,8 +43,17 @@ def find_run(cache: ObjectCache, stage: Stage, inputs: Entry) -> Entry | None:
 
 
 def _is_special(stage: Stage) -> bool:
-    outside = any(dep.at.startswith(("/", "..")) for dep in stage.deps)
+    outside = any(is_url(dep.at) for dep in stage.deps) or any(
+        out.at.startswith(("/", "..")) for out in stage.outs
+    )
     return outside or any(out.persist for out in stage.outs)
+
+
+def run_key(stage: Stage, inputs: Entry) -> str:
+    """The name under which results of these inputs are kept."""
+    plain = as_plain(inputs)
+    plain["outs"] = sorted(out.path for out in stage.outs)
+    return _digest(plain)
 
 
 def _results(folder: Path) -> list[Path]:
@@ -49,9 +61,7 @@ def _results(folder: Path) -> list[Path]:
 
 
 def _folder(cache: ObjectCache, stage: Stage, entry: Entry) -> Path:
-    plain = as_plain(entry)
-    plain["outs"] = sorted(out.path for out in stage.outs)
-    key = _digest(plain)
+    key = run_key(stage, entry)
     return cache.folder / "runs" / key[:2] / key
 
 

@@ -1,42 +1,59 @@
 """Make one stale stage fresh: restore a result seen before, or run the commands and save what they made."""
 
-import subprocess
+import threading
 import time
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tidegate.data.cache import ensure_dvc, has_object, remove_path, restore_object, save_object
+from tidegate.data.cache import ensure_dvc, has_object, save_object
+from tidegate.data.checkout import checkout, clear, discard, unlink_shared
+from tidegate.data.dvclock import Claim, DvcLocks, repo_lock, rwlock
+from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed
-from tidegate.errors import NotFoundError
+from tidegate.data.params import ABSENT
+from tidegate.errors import CorruptError, NotFoundError, TidegateError
+from tidegate.pipeline.datafile import write_data
 from tidegate.pipeline.execute import Terminal, run_stage
-from tidegate.pipeline.graph import producer
+from tidegate.pipeline.faults import FaultError
+from tidegate.pipeline.graph import producers
 from tidegate.pipeline.job import Job, Step
 from tidegate.pipeline.lockfile import Entry, write_entry
-from tidegate.pipeline.plan import ABSENT, Reason, changed_inputs, chosen
+from tidegate.pipeline.plan import Reason, changed_inputs, chosen
 from tidegate.pipeline.project import Project, hash_once, look, read_params
-from tidegate.pipeline.runcache import find_run, save_run
-from tidegate.pipeline.stages import Dep, FaultError, Stage, located
-from tidegate.store.files import write_atomic
+from tidegate.pipeline.quick import path_key
+from tidegate.pipeline.runcache import find_run, run_key, save_run
+from tidegate.pipeline.stages import Dep, Out, Stage, is_url, located
+from tidegate.pipeline.targets import address
 from tidegate.store.layout import Layout
+from tidegate.store.lock import Tell
+
+# how long to wait for another process that writes what a stage reads
+WAIT_S = 30.0
+# one stage at a time changes the locks, whichever thread it runs in
+_WRITING = threading.Lock()
 
 
-def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...]) -> Step:
+def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...], environment: Mapping[str, str] = {}) -> Step:
     """Restore the stage when its inputs were seen before, else run it; either way dvc.lock has it after.
 
     Raises NotFoundError for a missing dep, param or out, TidegateError for a command that fails.
     """
-    ensure_dvc(job.project.files.root)
+    ensure_dvc(job.project.root)
     began = time.monotonic()
-    known = _restored(job.project, stage, reasons)
+    known = None if _must_run(job, reasons) else _restored(job, stage)
     if known:
-        _record(job.project, stage, known)
-        return Step(stage.name, "restored", reasons, time.monotonic() - began)
-    if stage.frozen:
-        return Step(stage.name, "skipped", reasons)
+        _record(job, stage, known)
+        return Step(stage.key, "restored", reasons, time.monotonic() - began)
+    if stage.frozen or stage.cmd is None:
+        _record(job, stage, _as_found(job.project, stage))
+        return Step(stage.key, "saved", reasons, time.monotonic() - began)
+    if job.options.ask and not job.listener.confirm(f"run stage `{address(stage.key, job.here)}`?"):
+        raise TidegateError(f"stage `{stage.key}`", "not confirmed, so it did not run")
     job.journal.begin()
-    job.listener.step(Step(stage.name, "running", reasons))
-    _record(job.project, stage, _run(job, stage))
-    job.journal.finished(stage.name)
-    return Step(stage.name, "ran", reasons, time.monotonic() - began)
+    job.listener.step(Step(stage.key, "running", reasons))
+    _record(job, stage, _run(job, stage, environment))
+    job.journal.finished(stage.key)
+    return Step(stage.key, "ran", reasons, time.monotonic() - began)
 
 
 def log_path(root: Path, stage: str) -> Path:
@@ -46,116 +63,210 @@ def log_path(root: Path, stage: str) -> Path:
     return folder / f"{stage.replace('/', '_')}.log"
 
 
-def _restored(project: Project, stage: Stage, reasons: tuple[Reason, ...]) -> Entry | None:
-    """The entry of a result that is now in place, or None when there was none to be had."""
-    if any(reason.kind in ("forced", "always") for reason in reasons):
-        return None
-    for entry in _candidates(project, stage):
-        if set(entry.outs) == {out.path for out in stage.outs} and _restore_outs(project, stage, entry):
-            return entry
-    return None
+def dvc_locks(project: Project, tell: Tell | None = None) -> DvcLocks:
+    """DVC's locks of the project; `tell` hears whom they wait for."""
+    return DvcLocks(project.root, WAIT_S, tell, project.config.core.hardlink_lock)
 
 
-def _candidates(project: Project, stage: Stage) -> list[Entry]:
-    """The entry in dvc.lock while its inputs still hold, then the run cache's."""
-    entry = project.lock.get(stage.name)
-    if stage.frozen:
-        return [entry] if entry else []
-    inputs = _inputs(project, stage)
-    unchanged = entry and entry.cmd == stage.cmd and not changed_inputs(stage, entry, look(project, stage))
-    found = find_run(project.cache, stage, inputs)
-    return [one for one in (entry if unchanged else None, found) if one]
+def record_entry(project: Project, stage: Stage, entry: Entry) -> None:
+    """Write what is known of a stage into the lock beside its dvc.yaml, or into its .dvc file."""
+    with _WRITING, repo_lock(dvc_locks(project)):
+        if stage.is_data:
+            write_data(project.root, stage, entry)
+        else:
+            write_entry(project.root, stage, entry)
+    project.lock[stage.key] = entry
 
 
-def _restore_outs(project: Project, stage: Stage, entry: Entry) -> bool:
-    present = {out.path: hash_once(project, out.at) for out in stage.outs}
-    wanting = [out for out in stage.outs if _md5(present[out.path]) != entry.outs[out.path].md5]
-    if not all(has_object(project.cache, entry.outs[out.path].md5) for out in wanting):
-        return False
-    project.hashes.clear()
-    return all(restore_object(project.cache, out.at, entry.outs[out.path]) for out in wanting)
+def read_inputs(project: Project, stage: Stage) -> Entry:
+    """The stage's command, deps and params as they are now, without outs.
 
-
-def _run(job: Job, stage: Stage) -> Entry:
-    """Inputs are hashed before the commands: what changes meanwhile makes the stage stale again."""
-    project = job.project
-    root = project.files.root
-    inputs = _inputs(project, stage)
-    for out in stage.outs:
-        if not out.persist:
-            remove_path(root / out.at)
-    terminal = Terminal(job.listener.output, job.journal.working)
-    run_stage(root, stage, log=log_path(root, stage.name), terminal=terminal)
-    project.hashes.clear()
-    return inputs._replace(outs={out.path: _made(project, stage, out.at) for out in stage.outs})
-
-
-def _record(project: Project, stage: Stage, entry: Entry) -> None:
-    """Objects first, then what names them: a crash in between loses nothing but time."""
-    root = project.files.root
-    for out in stage.outs:
-        if out.cache or out.kind != "out":
-            save_object(project.cache, out.at, entry.outs[out.path])
-    _ignore_in_git(root, [out.at for out in stage.outs if out.cache])
-    if all(out.cache or out.kind != "out" for out in stage.outs):
-        save_run(project.cache, stage, entry)
-    write_entry(root, stage.name, entry)
-    project.lock[stage.name] = entry
-
-
-def _inputs(project: Project, stage: Stage) -> Entry:
+    Raises NotFoundError for a dep, and UsageError for a param, that is not there.
+    """
     deps = {dep.path: _read(project, stage, dep) for dep in stage.deps}
     params = {one.path: chosen(one, read_params(project, one)) for one in stage.params}
     for one in stage.params:
         for key, value in params[one.path].items():
             if value is ABSENT:
-                fault = FaultError(one.place, f"param `{key}` of stage `{stage.name}` is not in {one.at}")
-                raise located(fault, project.files.root)
+                found = f"param `{key}` of stage `{stage.name}` is not in {one.at}"
+                raise _located(project, stage, FaultError(one.place, found))
     return Entry(stage.cmd, deps, params, {})
+
+
+def hash_out(project: Project, stage: Stage, out: Out) -> Hashed:
+    """What is in the place of an out; NotFoundError when nothing is."""
+    hashed = hash_once(project, out.at)
+    if hashed is None:
+        log = log_path(project.root, stage.key)
+        hint = f"see {log.relative_to(project.root)}" if log.exists() else "tidegate checkout"
+        found = f"out `{out.at}` is not there, expected a file or directory"
+        raise NotFoundError(f"stage `{stage.key}`", found, hint=hint)
+    return hashed
+
+
+def _must_run(job: Job, reasons: tuple[Reason, ...]) -> bool:
+    return not job.options.run_cache or any(reason.kind in ("forced", "always") for reason in reasons)
+
+
+def _restored(job: Job, stage: Stage) -> Entry | None:
+    """The entry of a result that is now in place, or None when there was none to be had."""
+    for entry in _candidates(job, stage):
+        if set(entry.outs) == {out.path for out in stage.outs} and _restore_outs(job, stage, entry):
+            return entry
+    return None
+
+
+def _candidates(job: Job, stage: Stage) -> Iterable[Entry]:
+    """The entry in dvc.lock while its inputs still hold, then the run cache's, then the remote's."""
+    project = job.project
+    entry = project.lock.get(stage.key)
+    if stage.frozen or stage.cmd is None:
+        if entry and _are_outs_missing(project, stage):
+            yield entry
+        return
+    inputs = read_inputs(project, stage)
+    if entry and entry.cmd == stage.cmd and not changed_inputs(stage, entry, look(project, stage)):
+        yield entry
+    found = find_run(project.cache, stage, inputs) or _find_remote_run(job, stage, inputs)
+    if found:
+        yield found
+
+
+def _find_remote_run(job: Job, stage: Stage, inputs: Entry) -> Entry | None:
+    if not job.options.pull:
+        return None
+    from tidegate.data.transfer import fetch_run
+
+    fetch_run(job.project.cache, run_key(stage, inputs))
+    return find_run(job.project.cache, stage, inputs)
+
+
+def _are_outs_missing(project: Project, stage: Stage) -> bool:
+    return any(hash_once(project, out.at) is None for out in stage.outs)
+
+
+def _restore_outs(job: Job, stage: Stage, entry: Entry) -> bool:
+    """Put recorded outs back, fetching their objects if that was asked for; False when some are not to be had."""
+    project = job.project
+    wanted = {out.at: entry.outs[out.path] for out in stage.outs}
+    wanting = [at for at, hashed in wanted.items() if not _is_in_place(project, at, hashed)]
+    if job.options.pull:
+        from tidegate.data.transfer import fetch_default
+
+        fetch_default(project.cache, [wanted[at] for at in wanting])
+    if not all(has_object(project.cache, wanted[at]) for at in wanting):
+        return False
+    try:
+        for at in wanting:
+            _tell_moved(job, at, checkout(project.cache, at, wanted[at], force=job.options.force).aside)
+    except (NotFoundError, CorruptError):
+        return False
+    finally:
+        project.hashes.clear()
+    return True
+
+
+def _is_in_place(project: Project, at: str, hashed: Hashed) -> bool:
+    now = hash_once(project, at, hashed.kind)
+    return now is not None and now.md5 == hashed.md5
+
+
+def _as_found(project: Project, stage: Stage) -> Entry:
+    """The entry of a stage whose outs nobody makes here: what lies in their places is the truth."""
+    entry = project.lock.get(stage.key) or Entry(stage.cmd, {}, {}, {})
+    return entry._replace(outs={out.path: hash_out(project, stage, out) for out in stage.outs})
+
+
+def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
+    """Inputs are hashed before the commands: what changes meanwhile makes the stage stale again."""
+    project = job.project
+    inputs = read_inputs(project, stage)
+    log = log_path(project.root, stage.key)
+    terminal = Terminal(
+        lambda data: job.listener.output(stage.key, data),
+        lambda group: job.journal.working(stage.key, group),
+        {"DVC_STAGE": address(stage.key, job.here), **environment},
+    )
+    with rwlock(dvc_locks(project, job.listener.note), _claim(stage)):
+        _make_room(job, stage)
+        try:
+            run_stage(project.root, stage, log=log, terminal=terminal)
+        except TidegateError:
+            job.journal.failed(stage.key, _left_behind(project, stage))
+            raise
+        finally:
+            project.hashes.clear()
+        return inputs._replace(outs={out.path: hash_out(project, stage, out) for out in stage.outs})
+
+
+def _make_room(job: Job, stage: Stage) -> None:
+    """Empty the places of the outs: what was recorded, or left by a command that failed, goes; the rest is moved."""
+    project = job.project
+    entry = project.lock.get(stage.key)
+    for out in stage.outs:
+        if out.persist:
+            unlink_shared(project.cache, out.at)
+            continue
+        known = entry.outs.get(out.path) if entry else None
+        if job.options.force or (known and _is_in_place(project, out.at, known)) or _is_debris(job, out.at):
+            discard(project.cache, out.at)
+        else:
+            _tell_moved(job, out.at, clear(project.cache, out.at))
+        _parent(project.root, out.at).mkdir(parents=True, exist_ok=True)
+
+
+def _parent(root: Path, at: str) -> Path:
+    return (root / at).parent
+
+
+def _is_debris(job: Job, at: str) -> bool:
+    left = job.journal.progress.debris.get(at)
+    return left is not None and left == path_key(f"{job.project.root}/{at}")
+
+
+def _left_behind(project: Project, stage: Stage) -> dict[str, str]:
+    return {out.at: path_key(f"{project.root}/{out.at}") for out in stage.outs}
+
+
+def _tell_moved(job: Job, at: str, aside: Path | None) -> None:
+    if aside:
+        job.listener.note(
+            f"{at} held changes that were not saved, they are in {_shown(job.project.root, aside)}"
+        )
+
+
+def _shown(root: Path, path: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _record(job: Job, stage: Stage, entry: Entry) -> None:
+    """Objects first, then what names them: a crash in between loses nothing but time."""
+    project = job.project
+    if job.options.commit:
+        for out in stage.outs:
+            if out.cache or out.kind != "out":
+                save_object(project.cache, out.at, entry.outs[out.path], link=out.cache)
+        if not stage.is_data:
+            save_run(project.cache, stage, entry)
+    ignore_paths(project.root, [out.at for out in stage.outs if out.cache])
+    record_entry(project, stage, entry)
 
 
 def _read(project: Project, stage: Stage, dep: Dep) -> Hashed:
     hashed = hash_once(project, dep.at)
     if hashed is None:
-        maker = producer(project.stages, dep.at)
-        hint = f"stage `{maker}` should have made it" if maker else "make the file, or correct the path"
+        makers = producers(project.stages, dep.at)
+        hint = f"stage `{makers[0]}` should have made it" if makers else "make the file, or correct the path"
         found = f"dep `{dep.path}` of stage `{stage.name}` does not exist"
-        raise located(FaultError(dep.place, found, hint=hint), project.files.root)
+        raise _located(project, stage, FaultError(dep.place, found, hint=hint))
     return hashed
 
 
-def _made(project: Project, stage: Stage, at: str) -> Hashed:
-    hashed = hash_once(project, at)
-    if hashed is None:
-        log = log_path(project.files.root, stage.name).relative_to(project.files.root)
-        found = f"out `{at}` was not made, expected the commands to write it"
-        raise NotFoundError(f"stage `{stage.name}`", found, hint=f"see {log}")
-    return hashed
+def _located(project: Project, stage: Stage, fault: FaultError) -> TidegateError:
+    return located(fault, project.source.text(stage.file), stage.file)
 
 
-def _md5(hashed: Hashed | None) -> str:
-    return hashed.md5 if hashed else ""
-
-
-def _ignore_in_git(root: Path, outs: list[str]) -> None:
-    """Add a line to the .gitignore beside each cached out that git does not ignore yet, as DVC does."""
-    for at in outs:
-        path = root / at
-        name = f"{at}/" if path.is_dir() else at
-        asked = subprocess.run(
-            ["git", "-C", str(root), "check-ignore", "--quiet", "--no-index", "--", name],
-            capture_output=True,
-            check=False,
-        )
-        if asked.returncode == 1:
-            _append_line(path.parent / ".gitignore", f"/{_escaped(path.name)}")
-
-
-def _append_line(path: Path, line: str) -> None:
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    gap = "" if not text or text.endswith("\n") else "\n"
-    write_atomic(path, f"{text}{gap}{line}\n")
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"\\{letter}" if letter in "[]!*#?" else letter for letter in name)
+def _claim(stage: Stage) -> Claim:
+    paths = (*(dep.at for dep in stage.deps), *(one.at for one in stage.params))
+    read = tuple(at for at in paths if not is_url(at))
+    return Claim(f"tidegate repro {stage.key}", read, tuple(out.at for out in stage.outs))

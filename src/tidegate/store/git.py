@@ -1,9 +1,10 @@
 """The little that tidegate asks of git."""
 
 import subprocess
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tidegate.errors import TidegateError
+from tidegate.errors import TidegateError, UsageError
 
 FALLBACK = ("-c", "user.name=tidegate", "-c", "user.email=tidegate@localhost")
 
@@ -26,6 +27,52 @@ def is_inside(root: Path) -> bool:
     return found.stdout.strip() == "true" and _git(root, "check-ignore", "--quiet", ".").returncode != 0
 
 
+def ignored_folders(root: Path) -> frozenset[str]:
+    """The directories below `root` that git ignores as a whole, each with a slash at its end; none outside git."""
+    words = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
+    return frozenset(name for name in _git(root, *words).stdout.split("\0") if name.endswith("/"))
+
+
+def resolve_commit(root: Path, name: str) -> str:
+    """The commit that a branch, tag or expression names; raises UsageError for an unknown one."""
+    done = _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    if done.returncode:
+        raise UsageError(name, "unknown revision, expected a branch, tag or commit", hint="git log --oneline")
+    return done.stdout.strip()
+
+
+def list_files(root: Path, commit: str) -> list[str]:
+    """Every file of a commit below `root`, seen from there."""
+    return [name for name in _checked(root, "ls-tree", "-r", "--name-only", "-z", commit).split("\0") if name]
+
+
+def read_files(root: Path, commit: str, names: Iterable[str]) -> dict[str, bytes]:
+    """The content of these files in a commit, through one process of git; what is not there is left out."""
+    asked = list(names)
+    wanted = "".join(f"{commit}:./{name}\n" for name in asked).encode()
+    done = subprocess.run(
+        ["git", "-C", str(root), "cat-file", "--batch"],
+        input=wanted,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return dict(_batched(asked, done.stdout))
+
+
+def _batched(names: list[str], data: bytes) -> Iterator[tuple[str, bytes]]:
+    """What `git cat-file --batch` answered: `<id> blob <size>`, the bytes and a line end for each name."""
+    start = 0
+    for name in names:
+        end = data.find(b"\n", start)
+        head = data[start:end].split(b" ")
+        start = end + 1
+        if head[-1] != b"missing" and len(head) == 3:
+            size = int(head[2])
+            yield name, data[start : start + size]
+            start += size + 1
+
+
 def first_commit(root: Path, message: str) -> str:
     """Make `root` a repository with everything in its first commit; returns the commit.
 
@@ -39,12 +86,13 @@ def first_commit(root: Path, message: str) -> str:
     return head_commit(root)
 
 
-def _checked(root: Path, *words: str, settings: tuple[str, ...] = ()) -> None:
+def _checked(root: Path, *words: str, settings: tuple[str, ...] = ()) -> str:
     done = _git(root, *settings, *words)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         fatal = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
         raise TidegateError(f"git {words[0]}", fatal.removeprefix("fatal: "), hint=f"git -C {root} status")
+    return done.stdout
 
 
 def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:

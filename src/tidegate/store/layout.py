@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.errors import NotFoundError
-
-MARKS = (".dvc", "tidegate.toml", "dvc.yaml")
+from tidegate.store.root import project_root
 
 
 class Layout(NamedTuple):
@@ -45,12 +44,18 @@ class Layout(NamedTuple):
 
 
 def find_root(start: Path | None = None) -> Path:
-    """The nearest directory at or above `start` that holds a project.
+    """The root of the project that holds `start`, by default the current directory.
 
     Raises NotFoundError when there is none.
     """
     here = (start or Path.cwd()).resolve()
-    for folder in (here, *here.parents):
-        if any((folder / mark).exists() for mark in MARKS):
-            return folder
-    raise NotFoundError(str(here), "no project here or above", hint="tidegate init")
+    root = project_root(str(here))
+    if root is None:
+        raise NotFoundError(str(here), "no project here or above", hint="tidegate init")
+    return Path(root)
+
+
+def standing(root: Path, start: Path | None = None) -> str:
+    """The directory where the user stands, from the root; empty at the root itself."""
+    here = str((start or Path.cwd()).resolve())
+    return "" if here == str(root) else here.removeprefix(f"{root}/")

@@ -1,0 +1,106 @@
+"""The answer to "did anything change?" without reading anything: a note of all that a clean look depended on.
+
+The note lists the keys of files, directories and trees, and what must not be there. While all of them hold,
+nothing can have changed. It is read before everything else, so this module imports next to nothing.
+"""
+
+import os
+
+from tidegate import __version__
+from tidegate.data.walk import tree_key
+from tidegate.store.root import project_root
+
+# what else decides which configuration counts
+_VARIABLES = ("HOME", "XDG_CONFIG_HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
+
+
+def clean_stages(start: str) -> list[str] | None:
+    """The stages of the dvc.yaml in `start` and what they need, when nothing has changed since they were clean.
+
+    None when that is not known.
+    """
+    root = project_root(start)
+    if root is None:
+        return None
+    try:
+        with open(note_path(root, start), "rb") as file:  # noqa: PTH123
+            head, *lines = os.fsdecode(file.read()).split("\n")
+    except OSError:
+        return None
+    if head != _head() or not all(_holds(root, line) for line in lines if line[:1] != "S"):
+        return None
+    return [line[2:] for line in lines if line[:1] == "S"]
+
+
+def note_path(root: str, start: str) -> str:
+    """Where the note about the dvc.yaml in `start` lies."""
+    here = start.removeprefix(root).strip("/").replace("%", "%25").replace("/", "%2F")
+    return f"{root}/.tidegate/cache/clean-{here}"
+
+
+def render_note(root: str, stages: list[str], looked: list[tuple[str, str]]) -> str | None:
+    """The text of a note; None when something is not there or its name would not survive.
+
+    `looked` has pairs of kind and path from the root: `F` a file or nothing, `D` a directory's list, `T` a tree.
+    """
+    if any("\n" in text for text in (*stages, *(path for _, path in looked))):
+        return None
+    lines = [f"S {name}" for name in stages]
+    lines += [f"E {os.environ.get(name, '')}\t{name}" for name in _VARIABLES]
+    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in looked]
+    return "\n".join([_head(), *lines])
+
+
+def path_key(path: str) -> str:
+    """What tells a file, or a whole directory, from a changed one; `-` where there is nothing."""
+    return _tree_key(path) if os.path.isdir(path) else _file_key(path)  # noqa: PTH112
+
+
+def newest(note: str) -> int:
+    """The latest time, in ns, at which anything in a note was changed."""
+    keys = [
+        line[2:].split("\t", 1)[0].split(" ") for line in note.split("\n")[1:] if line[:1] in ("F", "D", "T")
+    ]
+    return max((int(part) for key in keys if len(key) > 2 for part in key[1:3]), default=0)
+
+
+def _head() -> str:
+    return f"tidegate {__version__} 1"
+
+
+def _holds(root: str, line: str) -> bool:
+    key, _, path = line[2:].partition("\t")
+    if line[:1] == "E":
+        return os.environ.get(path, "") == key
+    read = _KEYS.get(line[:1])
+    return read is not None and read(_full(root, path)) == key
+
+
+def _full(root: str, path: str) -> str:
+    return path if path[:1] == "/" else f"{root}/{path}"
+
+
+def _file_key(path: str) -> str:
+    try:
+        seen = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return "-"
+    return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino} {seen.st_mode}"
+
+
+def _folder_key(path: str) -> str:
+    try:
+        seen = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return "-"
+    return f"0 {seen.st_mtime_ns} {seen.st_mtime_ns} {seen.st_ino}"
+
+
+def _tree_key(path: str) -> str:
+    try:
+        return tree_key(path)
+    except OSError:
+        return "-"
+
+
+_KEYS = {"F": _file_key, "D": _folder_key, "T": _tree_key}
