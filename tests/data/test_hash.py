@@ -250,8 +250,7 @@ def test_a_device_is_no_file(files):
 
 def test_a_name_that_is_no_text_is_shown(files):
     (files.root / "d").mkdir()
-    with open(os.fsencode(files.root / "d") + b"/bad\xff", "wb"):
-        pass
+    (files.root / "d" / os.fsdecode(b"bad\xff")).touch()
     with pytest.raises(UsageError, match=r"bad\\xff"):
         hash_path(files, "d")
 
