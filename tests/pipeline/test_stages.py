@@ -10,7 +10,7 @@ WRONG = [
     ("stages:\n  a:\n    outs: [o]\n", "2:3", "no `cmd`"),
     ("stages:\n  a:\n    cmd: x\n    cmd: y\n", "4:5", "appears twice"),
     ("stages:\n  a:\n    cmd: echo ${lr}\n", "3:5", "lr"),
-    ("stages:\n  a:\n    foreach: [1]\n    do: {cmd: x, out: [y]}\n", "4:17", "did you mean `outs`"),
+    ("stages:\n  a:\n    foreach: [1]\n    do: {cmd: x, out: [y]}\n", "4:18", "did you mean `outs`"),
     ("stages:\n  a:\n    matrix: {m: [1]}\n    cmd: x ${item.n}\n", "4:5", "item.n"),
     ("vars: [x: 1, x: 2]\nstages:\n  a:\n    cmd: x ${x}\n", "1:14", "x"),
     ("stages:\n  a:\n    cmd: x\n    meta: {tidegate: {cpu: 2}}\n", "4:23", "did you mean `cpus`"),

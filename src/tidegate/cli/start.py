@@ -41,7 +41,7 @@ def _answered(words: list[str]) -> bool:
         return False
     from tidegate.pipeline.quick import clean_stages
 
-    stages = clean_stages(os.getcwd())  # noqa: PTH109 -- pathlib would cost as much as all of this
+    stages = clean_stages(os.getcwd(), whole=words[0] == "status")  # noqa: PTH109 -- pathlib would cost as much as all of this
     if stages is None:
         return False
     text = _status(stages, words) if words[0] == "status" else _repro(stages, words)

@@ -6,7 +6,7 @@ from tidegate.cli.output import json_option, print_json, say
 from tidegate.cli.repro import step_fields
 from tidegate.pipeline.explain import explain
 from tidegate.pipeline.job import Request
-from tidegate.pipeline.reproduce import explain_target
+from tidegate.pipeline.reproduce import look_over
 from tidegate.store.layout import find_root, standing
 
 
@@ -21,7 +21,7 @@ def command(stage: str, *, as_json: bool) -> None:
       tidegate why train
     """
     root = find_root()
-    steps = explain_target(root, Request(words=(stage,), here=standing(root)))
+    steps = look_over(root, Request(words=(stage,), here=standing(root)))
     if as_json:
         fields = [step_fields(step) for step in steps]
         print_json(fields[0] if len(fields) == 1 else fields)

@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 from tidegate.data.config import LEVELS, level_file
+from tidegate.pipeline.job import Request
 from tidegate.pipeline.project import Project
-from tidegate.pipeline.quick import newest, note_path, render_note
-from tidegate.pipeline.stages import is_url
+from tidegate.pipeline.quick import Found, newest, note_path, render_note
+from tidegate.pipeline.select import select
+from tidegate.pipeline.stages import PIPELINE, is_url
+from tidegate.pipeline.targets import from_here
 from tidegate.store.files import write_atomic
 
 # a change this soon before the look may not show in a file's times
@@ -14,17 +17,34 @@ _GRAIN_NS = 2_000_000_000
 
 
 def note_clean(project: Project, keys: tuple[str, ...], here: str) -> None:
-    """Write the note about these stages, found clean just now; nothing is written when they might not stay so."""
-    stages = [project.stages[key] for key in keys]
-    if any(is_url(dep.at) for stage in stages for dep in stage.deps):
-        return
+    """Write the note about these stages, those of the dvc.yaml in `here` first among them, found clean just now.
+
+    Nothing is written when they might not stay so.
+    """
     root = str(project.root)
-    text = render_note(root, list(keys), _looked_at(project, keys))
     path = Path(note_path(root, f"{root}/{here}" if here else root))
+    text = None if _depends_on_others(project, keys) else render_note(root, _found(project, keys, here))
     if text is None or newest(text) + _GRAIN_NS > project.began_ns:
         path.unlink(missing_ok=True)
     else:
         write_atomic(path, os.fsencode(text))
+
+
+def _depends_on_others(project: Project, keys: tuple[str, ...]) -> bool:
+    """Whether something outside of this machine may change at any time."""
+    return any(
+        is_url(dep.at) for key in keys for dep in project.stages[key].deps if not project.stages[key].frozen
+    )
+
+
+def _found(project: Project, keys: tuple[str, ...], here: str) -> Found:
+    own = select(project.pipelines, Request(here=here)) if _has_pipeline(project, here) else ()
+    others = [key for key in keys if key not in own]
+    return Found(list(own), others, _looked_at(project, keys), whole=len(keys) == len(project.stages))
+
+
+def _has_pipeline(project: Project, here: str) -> bool:
+    return from_here(here, PIPELINE) in project.pipelines.files
 
 
 def _looked_at(project: Project, keys: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -36,7 +56,9 @@ def _looked_at(project: Project, keys: tuple[str, ...]) -> list[tuple[str, str]]
     looked = [("D" if path.endswith("/") else "F", path) for path in project.source.looked]
     looked += [("F", str(level_file(root, level))) for level in LEVELS]
     looked += [("F", name) for name in (".dvcignore", ".git/info/exclude", ".tidegate/run/repro.json")]
-    looked += [("T" if (root / path).is_dir() else "F", path) for path in dict.fromkeys(paths)]
+    looked += [
+        ("T" if (root / path).is_dir() else "F", path) for path in dict.fromkeys(paths) if not is_url(path)
+    ]
     objects = cache / "files" / "md5"
     folders = sorted(objects.iterdir()) if objects.is_dir() else []
     return [*looked, *(("D", str(folder)) for folder in (objects, *folders))]

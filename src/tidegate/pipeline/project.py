@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from tidegate.pipeline.template import FlagStyle
 
 
+class _Unknown(NamedTuple):
+    """A path not looked at yet; unlike None, which is nothing there."""
+
+
+_UNKNOWN = _Unknown()
+
+
 class Project(NamedTuple):
     """The pipelines of the repository at `files.root`, opened at `began_ns`.
 
@@ -113,11 +120,12 @@ def look(project: Project, stage: Stage) -> Seen:
 
 def hash_once(project: Project, at: str, kind: str = "md5") -> Hashed | None:
     """The hash of a path, or the checksum that its storage names, computed once until a stage runs."""
-    if (at, kind) not in project.hashes:
-        project.hashes[at, kind] = (
-            _hash_url(project, at) if is_url(at) else hash_path(project.files, at, kind=kind)
-        )
-    return project.hashes[at, kind]
+    known = project.hashes.get((at, kind), _UNKNOWN)
+    if not isinstance(known, _Unknown):
+        return known
+    hashed = _hash_url(project, at) if is_url(at) else hash_path(project.files, at, kind=kind)
+    project.hashes[at, kind] = hashed
+    return hashed
 
 
 def read_params(project: Project, one: Params) -> Mapping[str, Any]:

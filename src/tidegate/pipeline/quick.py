@@ -14,10 +14,23 @@ from tidegate.store.root import project_root
 _VARIABLES = ("HOME", "XDG_CONFIG_HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
 
 
-def clean_stages(start: str) -> list[str] | None:
-    """The stages of the dvc.yaml in `start` and what they need, when nothing has changed since they were clean.
+class Found:
+    """What was found clean, and what that depended on.
 
-    None when that is not known.
+    `stages` are those of one dvc.yaml and their needs, `others` the rest, known only if it was `whole`. `looked` has
+    pairs of kind and path from the root: `F` a file or nothing, `D` a directory's list of names, `T` a tree.
+    """
+
+    def __init__(
+        self, stages: list[str], others: list[str], looked: list[tuple[str, str]], *, whole: bool
+    ) -> None:
+        self.stages, self.others, self.looked, self.whole = stages, others, looked, whole
+
+
+def clean_stages(start: str, *, whole: bool) -> list[str] | None:
+    """The stages that were found clean, when nothing that this depended on has changed since; else None.
+
+    `whole` asks for all stages of the repository, otherwise for those of the dvc.yaml in `start` and their needs.
     """
     root = project_root(start)
     if root is None:
@@ -27,9 +40,12 @@ def clean_stages(start: str) -> list[str] | None:
             head, *lines = os.fsdecode(file.read()).split("\n")
     except OSError:
         return None
-    if head != _head() or not all(_holds(root, line) for line in lines if line[:1] != "S"):
+    asked = "SO" if whole else "S"
+    if head not in (_head("whole"), _head("part")) or (whole and head != _head("whole")):
         return None
-    return [line[2:] for line in lines if line[:1] == "S"]
+    if not all(_holds(root, line) for line in lines if line[:1] not in "SO"):
+        return None
+    return [line[2:] for line in lines if line[:1] in asked]
 
 
 def note_path(root: str, start: str) -> str:
@@ -38,17 +54,14 @@ def note_path(root: str, start: str) -> str:
     return f"{root}/.tidegate/cache/clean-{here}"
 
 
-def render_note(root: str, stages: list[str], looked: list[tuple[str, str]]) -> str | None:
-    """The text of a note; None when something is not there or its name would not survive.
-
-    `looked` has pairs of kind and path from the root: `F` a file or nothing, `D` a directory's list, `T` a tree.
-    """
-    if any("\n" in text for text in (*stages, *(path for _, path in looked))):
+def render_note(root: str, found: Found) -> str | None:
+    """The text of a note; None when a name in it would not survive."""
+    if any("\n" in text for text in (*found.stages, *found.others, *(path for _, path in found.looked))):
         return None
-    lines = [f"S {name}" for name in stages]
+    lines = [*(f"S {name}" for name in found.stages), *(f"O {name}" for name in found.others)]
     lines += [f"E {os.environ.get(name, '')}\t{name}" for name in _VARIABLES]
-    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in looked]
-    return "\n".join([_head(), *lines])
+    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in found.looked]
+    return "\n".join([_head("whole" if found.whole else "part"), *lines])
 
 
 def path_key(path: str) -> str:
@@ -64,8 +77,8 @@ def newest(note: str) -> int:
     return max((int(part) for key in keys if len(key) > 2 for part in key[1:3]), default=0)
 
 
-def _head() -> str:
-    return f"tidegate {__version__} 1"
+def _head(reach: str) -> str:
+    return f"tidegate {__version__} {reach}"
 
 
 def _holds(root: str, line: str) -> bool:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tidegate.errors import TidegateError
-from tidegate.pipeline.graph import active, connected, downstream, order, reverse, within
-from tidegate.pipeline.index import Index
+from tidegate.pipeline.graph import active, order, reverse
 from tidegate.pipeline.job import QUIET, Job, Listener, Request, Step
 from tidegate.pipeline.journal import Journal
 from tidegate.pipeline.lockfile import Entry
 from tidegate.pipeline.plan import Reason, without_missing
 from tidegate.pipeline.project import Project, explain_all, explain_stage, open_project
-from tidegate.pipeline.targets import choose_outs, choose_stages
+from tidegate.pipeline.select import select
+from tidegate.pipeline.targets import choose_outs
 from tidegate.store.layout import Layout
 from tidegate.store.lock import hold
 
@@ -42,33 +42,25 @@ class Outcome(NamedTuple):
 def examine(root: Path, request: Request = ALL) -> tuple[Step, ...]:
     """What `reproduce` would do, without doing it: `stale` or `skipped` for each stage, with reasons."""
     with open_project(root) as project:
-        keys = select(project.pipelines, request)
-        reasons = explain_all(project, keys, force=request.options.force)
-        if request == ALL._replace(here=request.here) and not any(reasons.values()):
-            _note_clean(project, keys, request.here)
+        reasons = explain_all(project, select(project.pipelines, request), force=request.options.force)
     if request.options.allow_missing:
         reasons = {key: without_missing(why) for key, why in reasons.items()}
     return _as_steps(reasons)
 
 
 def look_over(root: Path, request: Request = ALL) -> tuple[Step, ...]:
-    """What changed in the stages and data that the request names: of the whole repository when it names none."""
-    if request.words:
-        return explain_target(root, request)
-    steps = examine(root, request._replace(scope="all"))
-    if not any(step.reasons for step in steps):
-        examine(root, Request(here=request.here))
-    return steps
+    """What changed in the stages and data that the request names, with what follows from their needs.
 
-
-def explain_target(root: Path, request: Request) -> tuple[Step, ...]:
-    """What changed in the stages that the request names, with what follows from their needs."""
+    Of the whole repository when it names none.
+    """
     with open_project(root) as project:
         chosen = choose_outs(project.pipelines, request.words, here=request.here, choice=request.choice)
         keys = list(dict.fromkeys(target.stage.key for target in chosen))
-        graph = active(project.graph, project.stages)
-        reasons = explain_all(project, order(graph, keys))
-    return _as_steps({key: reasons[key] for key in keys})
+        covered = order(active(project.graph, project.stages), keys)
+        reasons = explain_all(project, covered)
+        if not request.words and not any(reasons.values()):
+            _note_clean(project, covered, request.here)
+    return _as_steps({key: reasons[key] for key in (keys if request.words else covered)})
 
 
 def states(root: Path, request: Request = ALL) -> dict[str, list[Any]]:
@@ -77,7 +69,10 @@ def states(root: Path, request: Request = ALL) -> dict[str, list[Any]]:
 
     with open_project(root) as project:
         targets = choose_outs(project.pipelines, request.words, here=request.here, choice=request.choice)
-        return dvc_status(project, targets, request.here)
+        found = dvc_status(project, targets, request.here)
+        if not request.words and not found:
+            _note_clean(project, order(project.graph), request.here)
+    return found
 
 
 def reproduce(root: Path, request: Request = ALL, *, listener: Listener = QUIET) -> Outcome:
@@ -93,6 +88,10 @@ def reproduce(root: Path, request: Request = ALL, *, listener: Listener = QUIET)
         keys = select(project.pipelines, request)
         steps = tuple(_run_all(job, keys, request))
         entries = {key: project.lock[key] for key in keys if key in project.lock}
+        if request == Request(here=request.here) and all(
+            step == Step(step.stage, "skipped") for step in steps
+        ):
+            _note_clean(project, keys, request.here)
     run = journal.progress
     return Outcome(run.id, run.started, run.ran, steps, entries)
 
@@ -100,19 +99,6 @@ def reproduce(root: Path, request: Request = ALL, *, listener: Listener = QUIET)
 def forget_run(root: Path) -> None:
     """Drop the note of the run, once it is in the ledger."""
     Journal(Layout(root).run / "repro.json").clear()
-
-
-def select(index: Index, request: Request) -> tuple[str, ...]:
-    """The stages a request covers, upstream first."""
-    graph = active(index.graph, index.stages)
-    if request.scope == "all":
-        return order(graph)
-    keys = choose_stages(index, request.words, here=request.here, choice=request.choice)
-    if request.scope == "single":
-        return tuple(keys)
-    if request.scope == "pipeline":
-        return within(graph, connected(index.graph, keys))
-    return downstream(graph, keys) if request.scope == "downstream" else order(graph, keys)
 
 
 def bring_up_to_date(job: Job, key: str, *, force: bool, environment: Mapping[str, str] = {}) -> Step:

@@ -42,7 +42,7 @@ def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...], environment: Mapp
     began = time.monotonic()
     known = None if _must_run(job, reasons) else _restored(job, stage)
     if known:
-        _record(job, stage, known)
+        _record(job, stage, known, is_saved=True)
         return Step(stage.key, "restored", reasons, time.monotonic() - began)
     if stage.frozen or stage.cmd is None:
         _record(job, stage, _as_found(job.project, stage))
@@ -239,12 +239,14 @@ def _shown(root: Path, path: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def _record(job: Job, stage: Stage, entry: Entry) -> None:
+def _record(job: Job, stage: Stage, entry: Entry, *, is_saved: bool = False) -> None:
     """Objects first, then what names them: a crash in between loses nothing but time."""
     project = job.project
     if job.options.commit:
         for out in stage.outs:
-            if out.cache or out.kind != "out":
+            if (out.cache or out.kind != "out") and not (
+                is_saved and has_object(project.cache, entry.outs[out.path])
+            ):
                 save_object(project.cache, out.at, entry.outs[out.path], link=out.cache)
         if not stage.is_data:
             save_run(project.cache, stage, entry)
