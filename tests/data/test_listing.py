@@ -31,6 +31,20 @@ def test_an_ignore_file_inside_is_named(tmp_path: Path, at: str):
         find_files(tmp_path / "root", at)
 
 
+@pytest.mark.parametrize("at", [".", ""])
+def test_the_root_itself_is_a_directory_like_others(tmp_path: Path, at: str):
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "a" / ".dvc").mkdir(parents=True)
+    for path in ("x", "x.tmp", ".dvc/config", "a/y"):
+        (tmp_path / path).write_text("")
+    assert [one.path for one in find_files(tmp_path, at)] == ["x", "x.tmp"]
+    (tmp_path / ".dvcignore").write_text("*.tmp\n.dvcignore\n")
+    assert [one.path for one in find_files(tmp_path, at)] == ["x"]
+    (tmp_path / ".dvcignore").write_text("*.tmp\n")
+    with pytest.raises(UsageError, match=r"^\.dvcignore: "):
+        find_files(tmp_path, at)
+
+
 def test_nothing_there_is_unavailable(tmp_path: Path):
     with pytest.raises(UnavailableError, match="nothing: vanishes"):
         find_files(tmp_path, "nothing")

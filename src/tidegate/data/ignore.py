@@ -94,6 +94,7 @@ def ignored_below(root: Path | str, folder: str, memory: StatCache | None = None
     """
     if is_outside(folder):
         return lambda _: False
+    folder = "" if folder == "." else folder
     rules = rules_above(root, folder, memory)
     if folder and (
         rules.hides_deep(f"{folder}/") or any(map(rules_nested(root), (*parents(folder), folder)))

@@ -64,7 +64,7 @@ def found_in(root: Path, at: str, folders: "Iterable[Folder]") -> list[Found]:
         Found(f"{prefix}{name}", size, f"{size} {mtime} {ctime} {ino}")
         for prefix, rows in folders
         for name, size, mtime, ctime, ino, mode in rows
-        if stat.S_ISREG(mode) or refuse_special(root, f"{at}/{prefix}{name}", mode)
+        if stat.S_ISREG(mode) or refuse_special(root, _below(at, f"{prefix}{name}"), mode)
     ]
     found.sort()
     if any(one.path.endswith(IGNORE_FILE) for one in found):
@@ -92,18 +92,22 @@ def _judge_inner_ignore(root: Path, at: str, found: list[Found]) -> list[Found]:
     for one in left:
         if one.path.rpartition("/")[2] == IGNORE_FILE:
             message = f"{IGNORE_FILE} inside a tracked directory, expected it above"
-            raise UsageError(f"{at}/{one.path}", message, hint=f"move its patterns to ./{IGNORE_FILE}")
+            raise UsageError(_below(at, one.path), message, hint=f"move its patterns to ./{IGNORE_FILE}")
     return left
 
 
 def _hidden_within(root: Path, at: str, found: list[Found]) -> set[str]:
     rules = ignore_rules(root)
     folders = [
-        folder for one in found for folder, name in [_split(f"{at}/{one.path}")] if name == IGNORE_FILE
+        folder for one in found for folder, name in [_split(_below(at, one.path))] if name == IGNORE_FILE
     ]
     for folder in sorted(folders, key=lambda folder: folder.count("/")):
         rules = rules if rules.hides_deep(f"{folder}/") else rules.within(folder)
-    return {one.path for one in found if rules.hides_deep(f"{at}/{one.path}")}
+    return {one.path for one in found if rules.hides_deep(_below(at, one.path))}
+
+
+def _below(at: str, path: str) -> str:
+    return path if at in ("", ".") else f"{at}/{path}"
 
 
 def _split(path: str) -> tuple[str, str]:

@@ -130,9 +130,8 @@ def _replace(path: Path, objects: Iterable[dict[str, Any]]) -> None:
             for value in objects:
                 file.write(f"{json.dumps(value, separators=(',', ':'))}\n")
         temporary.replace(path)
-    except BaseException:
+    finally:
         temporary.unlink(missing_ok=True)
-        raise
 
 
 def _read_object(path: Path) -> dict[str, Any]:
