@@ -1,37 +1,35 @@
-"""Which cache objects were verified: by name and stat, so that none is hashed twice and none trusted blindly.
+"""Which cache objects were verified: by path and stat, so that none is hashed twice and none trusted blindly.
 
 Losing the table costs time, never correctness.
 """
 
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 _Row = tuple[str, int, int, int, int, int]
 
 _AT_ONCE = 900
 _SCHEMA = """create table if not exists sound
-(name text primary key, inode int, size int, modified int, changed int, links int) without rowid"""
+(path text primary key, inode int, size int, modified int, changed int, links int) without rowid"""
 
 
 def known_sound(table: Path, seen: Mapping[str, os.stat_result]) -> set[str]:
     """Those of the objects, seen with these stats, that were verified and not touched since."""
-    if not seen or not table.exists():
-        return set()
-    with _opened(table) as connection:
-        return {row[0] for row in _rows(connection, list(seen)) if _holds(row, seen[row[0]])}
-    return set()
+    found: set[str] = set()
+    if seen and table.exists():
+        _use(table, lambda connection: found.update(_holding(connection, seen)))
+    return found
 
 
 def remember_sound(table: Path, seen: Mapping[str, os.stat_result]) -> None:
     """Note that these objects were verified while they had these stats."""
-    if not seen:
-        return
-    rows = [(name, *_key(stat)) for name, stat in seen.items()]
-    with _opened(table) as connection, connection:
-        connection.executemany("insert or replace into sound values (?, ?, ?, ?, ?, ?)", rows)
+    rows = [(path, *_key(stat)) for path, stat in seen.items()]
+    if rows:
+        insert = "insert or replace into sound values (?, ?, ?, ?, ?, ?)"
+        _use(table, lambda connection: connection.executemany(insert, rows))
 
 
 def _key(stat: os.stat_result) -> tuple[int, int, int, int, int]:
@@ -45,22 +43,25 @@ def _holds(row: _Row, stat: os.stat_result) -> bool:
     return same and (changed == stat.st_ctime_ns or links != stat.st_nlink)
 
 
-def _rows(connection: sqlite3.Connection, names: list[str]) -> Iterator[_Row]:
-    for start in range(0, len(names), _AT_ONCE):
-        some = names[start : start + _AT_ONCE]
+def _holding(connection: sqlite3.Connection, seen: Mapping[str, os.stat_result]) -> set[str]:
+    paths = list(seen)
+    holding = set()
+    for start in range(0, len(paths), _AT_ONCE):
+        some = paths[start : start + _AT_ONCE]
         marks = ",".join("?" * len(some))
-        yield from connection.execute(f"select * from sound where name in ({marks})", some)  # noqa: S608
+        rows = connection.execute(f"select * from sound where path in ({marks})", some)  # noqa: S608
+        holding |= {row[0] for row in rows if _holds(row, seen[row[0]])}
+    return holding
 
 
-@contextmanager
-def _opened(table: Path) -> Iterator[sqlite3.Connection]:
+def _use(table: Path, work: Callable[[sqlite3.Connection], object]) -> None:
     """A torn table is deleted and a busy one skipped: what it would have said is found out again."""
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with closing(sqlite3.connect(table, timeout=5)) as connection:
+        with closing(sqlite3.connect(table, timeout=5)) as connection, connection:
             connection.execute("pragma synchronous = off")
             connection.execute(_SCHEMA)
-            yield connection
+            work(connection)
     except sqlite3.OperationalError:
         return
     except sqlite3.DatabaseError:
