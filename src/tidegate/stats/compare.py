@@ -1,4 +1,4 @@
-"""Comparing several hypotheses or two sets of scores."""
+"""Several hypotheses at once, and the e-value of paired outcomes."""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +17,22 @@ def holm(p_values: Sequence[float]) -> list[float]:
         largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
         adjusted[i] = largest
     return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """p-values adjusted by Benjamini & Hochberg (1995): of those at most alpha, a share alpha is false on average."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i], reverse=True)
+    adjusted = [0.0] * len(p_values)
+    smallest = 1.0
+    for rank, i in enumerate(order):
+        smallest = min(smallest, len(p_values) / (len(p_values) - rank) * p_values[i])
+        adjusted[i] = smallest
+    return adjusted
+
+
+def all_proven(p_values: Sequence[float]) -> float:
+    """The p-value of "not every claim is true" (intersection-union, Berger 1982): no correction is needed."""
+    return max(p_values, default=1.0)
 
 
 def mixture_log_e(gained: int, same: int, lost: int, *, margin: float) -> float:
