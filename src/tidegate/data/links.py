@@ -28,11 +28,12 @@ _UNSUPPORTED = frozenset(
 
 
 def link(source: str, target: str, *, kind: str) -> None:
-    """Make `target`, which must not exist, of the file `source`; empty files are copied, as DVC does.
+    """Make `target`, which must not exist, of the file `source`.
 
-    A copy gets the mode of a new file. A file that has too many hard links already is copied as well.
+    A copy gets the mode of a new file. Instead of a hard link, an empty file is copied, as DVC does, and one
+    that has too many of them already as well.
     """
-    if kind in SHARING and os.stat(source).st_size == 0:  # noqa: PTH116 -- this runs for every file
+    if kind == "hardlink" and os.stat(source).st_size == 0:  # noqa: PTH116 -- this runs for every file
         kind = "copy"
     try:
         _LINKERS[kind](source, target)
@@ -55,14 +56,13 @@ def copy_file(source: str, target: str, mode: int = 0o666) -> None:
         os.close(reader)
 
 
-@cache
 def working_kind(kinds: tuple[str, ...], source: str, *, target: str) -> str:
-    """The first kind that works between two folders; they are asked once per process.
+    """The first kind that works from where `source` will be made to where `target` will be; both are deleted.
 
     Raises UnavailableError when none does.
     """
     for kind in kinds:
-        if _works(kind, source, target):
+        if kind == "copy" or _works(kind, source, target):
             return kind
     found = f"none of {', '.join(kinds)} works between cache and project"
     raise UnavailableError("cache.type", found, hint="dvc config cache.type copy")
@@ -70,40 +70,31 @@ def working_kind(kinds: tuple[str, ...], source: str, *, target: str) -> str:
 
 @cache
 def is_same_disk(one: str, *, other: str) -> bool:
-    """Whether files can be renamed from one folder to the other; bind mounts know only by trying."""
-    probe, moved = _probe_name(one), _probe_name(other)
-    _touch(probe)
+    """Whether files can be renamed from one folder to the other; two mounts of one disk say no as well.
+
+    Renaming what does not exist fails for that reason only after the system has compared the mounts.
+    """
+    missing = os.urandom(16).hex()
     try:
-        os.rename(probe, moved)  # noqa: PTH104
+        os.rename(f"{one}/{missing}", f"{other}/{missing}")  # noqa: PTH104
+    except FileNotFoundError:
+        return True
     except OSError:
-        os.unlink(probe)  # noqa: PTH108
         return False
-    os.unlink(moved)  # noqa: PTH108
     return True
 
 
 def _works(kind: str, source: str, target: str) -> bool:
-    if kind == "copy":
-        return True
-    probe, linked = _probe_name(source), _probe_name(target)
-    _touch(probe)
+    os.close(os.open(source, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
-        _LINKERS[kind](probe, linked)
+        _LINKERS[kind](source, target)
     except OSError:
         return False
     else:
-        os.unlink(linked)  # noqa: PTH108
+        os.unlink(target)  # noqa: PTH108
         return True
     finally:
-        os.unlink(probe)  # noqa: PTH108
-
-
-def _probe_name(folder: str) -> str:
-    return f"{folder}/.{os.urandom(8).hex()}.tmp"
-
-
-def _touch(path: str) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        os.unlink(source)  # noqa: PTH108
 
 
 def _reflink(source: str, target: str) -> None:

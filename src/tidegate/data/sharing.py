@@ -3,6 +3,7 @@
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from functools import cache as cache_once
 from typing import NamedTuple
 
 from tidegate.data.hash import find_files, remember
@@ -26,8 +27,14 @@ class Shared(NamedTuple):
 
 def link_kind(cache: ObjectCache, beside: str) -> str:
     """The configured kind of link that works between the cache and the folder `beside`."""
-    folder = cache_staging(cache)
-    return working_kind(cache.links, folder, target=beside)
+    return _probed(cache.links, cache_staging(cache), beside=beside)
+
+
+@cache_once
+def _probed(links: tuple[str, ...], folder: str, *, beside: str) -> str:
+    """The disks are asked once per process."""
+    with open_staging(folder) as here, open_staging(beside) as there:
+        return working_kind(links, next(here), target=next(there))
 
 
 def cache_staging(cache: ObjectCache) -> str:
@@ -51,7 +58,7 @@ def share(cache: ObjectCache, at: str, shared: Iterable[Shared], *, kind: str = 
         for one in shared:
             path = full_path(cache, at, one.path)
             target = object_name(cache, one.md5, kind=kind)
-            if _is_private(path, target, key=one.key):
+            if _is_private(path, target, key=one.key, linking=linking):
                 link(target, temporary := next(names), kind=linking)
                 os.rename(temporary, path)  # noqa: PTH104
                 done.append((one.path, one.md5))
@@ -85,10 +92,10 @@ def make_private(cache: ObjectCache, path: str, *, names: Iterator[str]) -> None
 def is_linked(path: str, target: str, *, kind: str) -> bool:
     """Whether the file is this kind of link to the object; a copy and a reflink look alike."""
     status = os.lstat(path)
-    if kind == "symlink" and status.st_size:
+    if kind == "symlink":
         return stat.S_ISLNK(status.st_mode) and os.readlink(path) == os.path.abspath(target)  # noqa: PTH100, PTH115
     if kind == "hardlink" and status.st_size:
-        return status.st_ino == os.stat(target).st_ino  # noqa: PTH116
+        return os.path.samestat(status, os.stat(target))  # noqa: PTH116
     return not stat.S_ISLNK(status.st_mode) and status.st_nlink == 1
 
 
@@ -98,11 +105,8 @@ def full_path(cache: ObjectCache, at: str, inner: str) -> str:
     return f"{top}/{inner}" if inner else top
 
 
-def _is_private(path: str, target: str, *, key: str) -> bool:
+def _is_private(path: str, target: str, *, key: str, linking: str) -> bool:
     status = os.stat(path)  # noqa: PTH116
     if key_of_stat(status) != key:
         raise ChangedError(path)
-    if status.st_mode & 0o111 or not status.st_size:
-        return False
-    linked = os.stat(target)  # noqa: PTH116
-    return (status.st_ino, status.st_dev) != (linked.st_ino, linked.st_dev)
+    return not status.st_mode & 0o111 and not is_linked(path, target, kind=linking)
