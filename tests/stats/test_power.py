@@ -6,11 +6,22 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from tidegate.stats import power
+from tidegate.stats.betting import prove_mean
 from tidegate.stats.exact import clopper_pearson, paired_p
-from tidegate.stats.power import bennett_labels, easeml_labels, floor_labels, paired_labels
+from tidegate.stats.power import (
+    Guess,
+    Truth,
+    bennett_labels,
+    betting_labels,
+    easeml_labels,
+    floor_labels,
+    normal_labels,
+    paired_labels,
+    paired_power,
+)
 
 LAW = settings(max_examples=40, deadline=None, derandomize=True)
 
@@ -56,8 +67,7 @@ def test_bounds_ask_for_more_labels_when_more_is_promised(tolerance: float, cand
 
 def test_the_exact_test_needs_a_fraction_of_the_labels_of_the_bounds() -> None:
     found = paired_labels(0.1, margin=0.02, error=0.05)
-    assert found == pytest.approx(2022, rel=0.05)
-    assert found == 2116
+    assert found == 2168
     assert found < bennett_labels(0.95, tolerance=0.02, disagreement=0.1)
     assert found < easeml_labels(0.95, tolerance=0.02, variables=2) / 8
 
@@ -101,7 +111,8 @@ def test_plans_grow_with_disagreement_power_and_certainty() -> None:
 def test_a_candidate_right_wherever_the_old_is_wrong_needs_ten_rows_at_one_in_a_thousand() -> None:
     """2^-9 does not reach the error and 2^-10 does, however little power is asked."""
     assert paired_labels(1.0, margin=0.0, error=1e-3, shift=1.0) == 10
-    assert paired_labels(0.05, margin=0.0, error=1e-3, shift=0.05, power=0.1) == 190
+    assert paired_labels(0.05, margin=0.0, error=1e-3, shift=0.05, power=0.1) == 126
+    assert binom.sf(9, 126, 0.05) == pytest.approx(0.1, abs=0.01)
 
 
 def test_models_that_agree_still_need_enough_rows_to_show_it() -> None:
@@ -164,3 +175,49 @@ def test_a_plan_counts_only_what_the_gate_will_call_proven() -> None:
     assert proven(8, 0.5, value, 0.02) < 0.55 <= binom.sf(3, 8, 0.5)
     assert floor_labels(0.5, value, error=0.02, power=0.55) == 10
     assert proven(10, 0.5, value, 0.02) >= 0.55
+
+
+@pytest.mark.parametrize(("n", "share", "shift", "margin"), [(300, 0.2, 0.0, 0.08), (700, 0.1, 0.01, 0.03)])
+def test_the_power_of_16_numbers_is_the_power_of_all(n, share, shift, margin) -> None:
+    quick = paired_power(n, Truth(share, shift), margin=margin, error=0.05)
+    assert quick == pytest.approx(passing(n, share, shift, margin=margin), abs=0.012)
+
+
+def test_power_rises_with_rows_far_beyond_what_can_be_enumerated() -> None:
+    powers = [paired_power(n, Truth(0.1, 0.0), margin=0.002, error=0.05) for n in (60_000, 200_000, 400_000)]
+    assert powers == sorted(powers)
+    wald = [norm.cdf(0.002 * math.sqrt(n / 0.1) - 1.645) for n in (60_000, 200_000, 400_000)]
+    assert powers == pytest.approx(wald, abs=0.02)
+
+
+@pytest.mark.parametrize("gained", [-5, 0, 30, 58, 61, 200])
+def test_any_guess_leads_to_the_fewest_gained_rows_that_pass(gained) -> None:
+    found = power._critical_gained(Guess(gained, 100, 1000), margin=0.0, error=0.05)
+    assert paired_p(found, 100 - found, 1000, margin=0.0) <= 0.05
+    assert paired_p(found - 1, 101 - found, 1000, margin=0.0) > 0.05
+
+
+def test_no_row_need_be_gained_where_the_margin_covers_all_and_none_suffice_where_it_asks_too_much() -> None:
+    assert power._critical_gained(Guess(5, 10, 1000), margin=0.2, error=0.05) == 0
+    assert power._critical_gained(Guess(5, 10, 1000), margin=-0.1, error=0.05) == 11
+
+
+def test_a_search_with_a_bad_guess_still_finds_the_smallest_number() -> None:
+    assert power._search(lambda n: n >= 37, 1, 2) == 37
+    assert power._search(lambda n: n >= 37, 200, 300) == 37
+    assert power._search(lambda n: n >= 1, 8, 16) == 1
+
+
+def test_normal_labels_are_the_textbook_sample_size() -> None:
+    assert normal_labels(1.0, gap=0.5, error=0.025) == math.ceil(((1.959964 + 1.281552) / 0.5) ** 2)
+    assert normal_labels(0.0, gap=0.5, error=0.05) == 2
+    assert normal_labels(9e9, gap=1e-3, error=0.05) == power.MOST
+
+
+def test_planned_bets_win_with_the_power_promised() -> None:
+    rng, null = np.random.default_rng(3), 0.7
+    deviation = math.sqrt(6 * 2 / 64 / 9)
+    n = betting_labels(deviation, gap=0.05, error=0.05)
+    won = np.mean([prove_mean(rng.beta(6, 2, n), above=null).p <= 0.05 for _ in range(300)])
+    assert 0.85 <= won <= 0.97
+    assert n > normal_labels(deviation, gap=0.05, error=0.05)
