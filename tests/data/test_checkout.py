@@ -231,6 +231,17 @@ def test_nothing_is_hashed_again_after_a_checkout(cache, root, monkeypatch):
     assert {at: hash_path(cache.files, at) for at in hashes} == hashes
 
 
+def test_a_large_file_is_hashed_once_and_never_again(cache, root, monkeypatch):
+    (root / "large").write_bytes(b"\0" * (17 << 20))
+    os.utime(root / "large", ns=(1, 1))
+    hashed = add_path(cache, "large")
+    discard(cache, "large")
+    checkout(cache, "large", hashed)
+    monkeypatch.setattr("tidegate.data.hash.md5_while", lambda *_: pytest.fail("was read again"))
+    assert add_path(cache, "large") == hashed
+    assert checkout(cache, "large", hashed).change == "unchanged"
+
+
 @pytest.mark.parametrize(("before", "after"), [("d", "f"), ("f", "d")])
 def test_a_file_and_a_directory_take_each_other_s_place(cache, root, before, after):
     hashes = {at: add_path(cache, at) for at in ("d", "f")}

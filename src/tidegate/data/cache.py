@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.data.execbits import write_exec
-from tidegate.data.hash import Found, Hashed, dir_object, find_files, hash_path, remember
+from tidegate.data.hash import Found, Hashed, dir_object, find_files, hash_path
 from tidegate.data.hash import _open_rows as open_rows
 from tidegate.data.links import SHARING, copy_file, write_all
 from tidegate.data.listing import ChangedError, steadily
@@ -27,7 +27,7 @@ from tidegate.data.objects import (
     sound_table,
     unsound_objects,
 )
-from tidegate.data.sharing import Shared, cache_staging, full_path, link_kind, share
+from tidegate.data.sharing import Shared, cache_staging, full_path, link_kind, remember_placed, share
 from tidegate.data.sound import remember_sound
 from tidegate.data.staging import open_staging, staging_beside
 from tidegate.data.statcache import is_settled, key_of_stat
@@ -175,6 +175,8 @@ def _save_file(saving: _Saving, one: Found, md5: str | None) -> _Saved:
             _copy_object(saving, source, md5=md5, one=one) if data is None else _write_object(
                 saving, md5, data
             )
+    if saving.cache.stored:
+        saving.cache.stored(one.size)
     return _Saved(one, md5, bool(status.st_mode & stat.S_IXUSR), is_proof and not is_linked, is_linked)
 
 
@@ -255,7 +257,7 @@ def _share(saving: _Saving, at: str, saved: list[_Saved]) -> None:
     left = [Shared(one.found.path, one.md5, one.found.key) for one in saved if not one.is_linked]
     share(saving.cache, at, left, kind=saving.kind)
     linked = [(one.found.path, one.md5) for one in saved if one.is_linked]
-    remember(saving.cache.files, at, linked, kind=saving.kind)
+    remember_placed(saving.cache, at, linked, kind=saving.kind)
 
 
 def _sync(path: str) -> None:

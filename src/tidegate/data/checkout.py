@@ -8,12 +8,19 @@ from typing import Literal, NamedTuple
 
 from tidegate.data.aside import Aside
 from tidegate.data.execbits import read_exec
-from tidegate.data.hash import Hashed, hash_path, remember
+from tidegate.data.hash import Hashed, hash_path
 from tidegate.data.links import SHARING, link
 from tidegate.data.local import Local, look, place, prune, remove, take_broken_links, unsaved_files
 from tidegate.data.md5 import MD5
 from tidegate.data.objects import ObjectCache, object_name, read_tree, sound_table, unsound_objects
-from tidegate.data.sharing import full_path, is_linked, link_kind, make_private, unlink_shared
+from tidegate.data.sharing import (
+    full_path,
+    is_linked,
+    link_kind,
+    make_private,
+    remember_placed,
+    unlink_shared,
+)
 from tidegate.data.sound import remember_sound
 from tidegate.data.staging import open_staging, staging_beside
 from tidegate.errors import NotFoundError, UsageError
@@ -158,7 +165,7 @@ def _make(local: Local, made: Mapping[str, str], *, base: str, kinds: Mapping[st
 
 def _note(local: Local, entries: list[tuple[str, str]], *, kind: str) -> None:
     """Nothing just put in place need be hashed again; the links just made changed the stats of the objects."""
-    remember(local.cache.files, local.at, entries, kind=local.kind)
+    remember_placed(local.cache, local.at, entries, kind=local.kind)
     if kind == "hardlink":
         objects = [_object(local, md5) for _, md5 in entries]
         remember_sound(sound_table(local.cache), {path: os.stat(path) for path in objects})  # noqa: PTH116

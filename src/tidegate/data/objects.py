@@ -3,7 +3,7 @@
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +15,16 @@ _SHARED_FOLDER = 0o2775
 
 
 class ObjectCache(NamedTuple):
-    """The cache in `folder`, the files of the project it serves, and how these are linked from it."""
+    """The cache in `folder`, the files of the project it serves, and how these are linked from it.
+
+    `stored` is told the size of each file that was saved.
+    """
 
     folder: Path
     files: Files
     links: tuple[str, ...] = ("reflink", "copy")
     shared: bool = False
+    stored: Callable[[int], None] | None = None
 
 
 def open_cache(files: Files) -> ObjectCache:

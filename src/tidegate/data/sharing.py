@@ -2,6 +2,7 @@
 
 import os
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from functools import cache as cache_once
 from typing import NamedTuple
@@ -15,6 +16,10 @@ from tidegate.data.staging import open_staging, staging_beside
 from tidegate.data.statcache import key_of_stat
 
 _SHARED_FILE = 0o664
+# hashing this much takes longer than a tick of the clock; for many files `remember` waits by itself
+_MUCH = 16 << 20
+_MANY = 1000
+_TICK_S = 0.025
 
 
 class Shared(NamedTuple):
@@ -62,7 +67,19 @@ def share(cache: ObjectCache, at: str, shared: Iterable[Shared], *, kind: str = 
                 link(target, temporary := next(names), kind=linking)
                 os.rename(temporary, path)  # noqa: PTH104
                 done.append((one.path, one.md5))
-    remember(cache.files, at, done, kind=kind)
+    remember_placed(cache, at, done, kind=kind)
+
+
+def remember_placed(cache: ObjectCache, at: str, entries: list[tuple[str, str]], *, kind: str) -> None:
+    """Note the md5 of files just put in place, so that they are not hashed again.
+
+    A stat proves something only after the clock's next tick: for little content it is not worth the wait.
+    """
+    if len(entries) < _MANY:
+        size = sum(os.stat(full_path(cache, at, path)).st_size for path, _ in entries)  # noqa: PTH116
+        if size >= _MUCH:
+            time.sleep(_TICK_S)
+    remember(cache.files, at, entries, kind=kind)
 
 
 def unlink_shared(cache: ObjectCache, at: str) -> None:
