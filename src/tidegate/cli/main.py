@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "repro": ("repro", "Run the stages of dvc.yaml that changed, and say why."),
     "status": ("status", "Show which stages changed, and why, without running."),
     "why": ("why", "Explain one stage: what changed, old and new value."),
+    "add": ("add", "Put data files and directories under version control."),
     "gate": ("gate", "Decide whether the candidate may ship."),
     "plan": ("plan", "Build and sign the bundle; show what a release would change."),
     "apply": ("apply", "Carry out exactly what a plan says."),
@@ -33,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "monitor": ("monitor", "Measure drift and quality of the live model."),
     "audit": ("audit", "Show or verify the ledger of everything that happened."),
     "bundle": ("bundle", "Show or verify a bundle."),
+    "contract": ("contract", "Draft the data contract, check tables against it, say what changed."),
     "config": ("config", "Show every setting with its value."),
 }
 

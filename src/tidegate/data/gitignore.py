@@ -44,6 +44,16 @@ def tracked_by_git(root: Path, ats: Sequence[str]) -> list[str]:
     return [at for at in ats if any(name == at or name.startswith(f"{at}/") for name in files)]
 
 
+def ignored_by_git(root: Path, ats: Sequence[str]) -> list[str]:
+    """Those of these paths that git ignores; none where it cannot say."""
+    names = [os.fsencode(at) for at in ats]
+    if not names:
+        return []
+    asked = _ask_git(root, "check-ignore", "--no-index", "--stdin", "-z", send=b"\0".join(names) + b"\0")
+    ignored = set(asked.stdout.split(b"\0")) if asked is not None and asked.returncode == 0 else set[bytes]()
+    return [at for at, name in zip(ats, names, strict=True) if name in ignored]
+
+
 def git_add(root: Path, paths: Sequence[str]) -> None:
     """Stage files (relative to `root`), the deletion of those that are gone; nothing happens outside git.
 
