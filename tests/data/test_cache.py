@@ -211,7 +211,7 @@ def test_a_torn_table_of_what_was_verified_costs_only_time(cache, torn):
 
 def test_a_busy_table_costs_only_time(cache, monkeypatch):
     connect = sqlite3.connect
-    monkeypatch.setattr("tidegate.data.sound.sqlite3.connect", lambda path, timeout: connect(path, timeout=0))
+    monkeypatch.setattr("sqlite3.connect", lambda path, timeout: connect(path, timeout=0))
     hashed = add_path(cache, "d")
     other = connect(sound_table(cache))
     other.execute("begin exclusive")

@@ -4,10 +4,13 @@ Losing the table costs time, never correctness.
 """
 
 import os
-import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite3
 
 _Row = tuple[str, int, int, int, int, int]
 
@@ -43,7 +46,7 @@ def _holds(row: _Row, stat: os.stat_result) -> bool:
     return same and (changed == stat.st_ctime_ns or links != stat.st_nlink)
 
 
-def _holding(connection: sqlite3.Connection, seen: Mapping[str, os.stat_result]) -> set[str]:
+def _holding(connection: "sqlite3.Connection", seen: Mapping[str, os.stat_result]) -> set[str]:
     paths = list(seen)
     holding = set()
     for start in range(0, len(paths), _AT_ONCE):
@@ -54,8 +57,10 @@ def _holding(connection: sqlite3.Connection, seen: Mapping[str, os.stat_result])
     return holding
 
 
-def _use(table: Path, work: Callable[[sqlite3.Connection], object]) -> None:
+def _use(table: Path, work: Callable[["sqlite3.Connection"], object]) -> None:
     """A torn table is deleted and a busy one skipped: what it would have said is found out again."""
+    import sqlite3
+
     table.parent.mkdir(parents=True, exist_ok=True)
     try:
         with closing(sqlite3.connect(table, timeout=5)) as connection, connection:
