@@ -19,14 +19,20 @@ _EVERY_S = 0.2
 
 @click.command("add")
 @click.argument("targets", nargs=-1, required=True)
-@click.option("--glob", is_flag=True, help="Targets are patterns such as `data/*.csv`; ** matches directories.")
+@click.option(
+    "--glob", is_flag=True, help="Targets are patterns such as `data/*.csv`; ** matches directories."
+)
 @click.option("-o", "--out", help="Copy the target, which may be anywhere, to this path and track that.")
 @click.option("--to-remote", is_flag=True, help="Send the data straight to the remote; nothing is kept here.")
 @click.option("-r", "--remote", help="With --to-remote: the remote to send to.")
-@click.option("--remote-jobs", type=click.IntRange(min=1), help="With --to-remote: how many requests at once.")
+@click.option(
+    "--remote-jobs", type=click.IntRange(min=1), help="With --to-remote: how many requests at once."
+)
 @click.option("--no-commit", is_flag=True, help="Record the data, but do not put them into the cache.")
 @click.option("--no-relink", is_flag=True, help="Leave the files as they are where links are configured.")
-@click.option("-f", "--force", is_flag=True, help="Replace what is at the path of --out; take over a .dvc file.")
+@click.option(
+    "-f", "--force", is_flag=True, help="Replace what is at the path of --out; take over a .dvc file."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print hashes and sizes too.")
 @json_option
@@ -56,7 +62,9 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, verbose: bo
     if options["out"] or options["to_remote"]:
         from tidegate.flow.bring import Bringing, bring
 
-        remote = Bringing(options["out"] or "", options["to_remote"], options["remote"], options["remote_jobs"])
+        remote = Bringing(
+            options["out"] or "", options["to_remote"], options["remote"], options["remote_jobs"]
+        )
         done = bring(root, asked, remote, watch=meter.watch())
     else:
         done = add(root, asked, watch=meter.watch())
@@ -116,12 +124,19 @@ def _report(done: Tracking, here: str, *, verbose: bool) -> None:
         what = "added" if one.changed else "unchanged"
         detail = f"  {one.hashed.md5}  {one.hashed.size} bytes" if verbose else ""
         say(f"{what:<10} {seen(one.at, here)} in {seen(one.file, here)}{detail}")
-    say_git(done.to_git, here)
+    if any(one.changed for one in done.added):
+        say_git(done.to_git, here)
 
 
 def _fields(one: Any) -> dict[str, Any]:
     hashed = one.hashed
-    fields = {"path": one.at, "file": one.file, "changed": one.changed, "md5": hashed.md5, "size": hashed.size}
+    fields = {
+        "path": one.at,
+        "file": one.file,
+        "changed": one.changed,
+        "md5": hashed.md5,
+        "size": hashed.size,
+    }
     return fields if hashed.nfiles is None else {**fields, "nfiles": hashed.nfiles}
 
 
@@ -129,7 +144,11 @@ def _check(targets: tuple[str, ...], options: dict[str, Any]) -> None:
     """DVC's rules about which options go together."""
     sends = options["to_remote"] or options["out"]
     with_what = "--to-remote" if options["to_remote"] else "--out"
-    clashes = {"several targets": len(targets) > 1, "--glob": options["glob"], "--no-commit": options["no_commit"]}
+    clashes = {
+        "several targets": len(targets) > 1,
+        "--glob": options["glob"],
+        "--no-commit": options["no_commit"],
+    }
     for name, is_given in clashes.items():
         if sends and is_given:
             raise UsageError("add", f"{name} and {with_what} found, expected one target alone")

@@ -14,12 +14,16 @@ _Owners = Mapping[str, tuple[Stage, Out]]
 
 
 class Place(NamedTuple):
-    """A path to track and its .dvc file; `stage` and `out` where that, or a directory around it, is tracked already."""
+    """A path to track and its .dvc file; `stage` and `out` where that, or a directory around it, is tracked already.
+
+    `hide` keeps the path out of git.
+    """
 
     at: str
     file: str
     stage: Stage | None = None
     out: Out | None = None
+    hide: bool = True
 
     @property
     def top(self) -> str:

@@ -80,15 +80,16 @@ def add(root: Path, asked: Adding, *, watch: Watch = UNSEEN) -> Tracking:
 def track(
     project: Project, places: list[Place], make: Callable[[Place], Hashed], *, watch: Watch = UNSEEN
 ) -> Tracking:
-    """Record what `make` gives for each place, under DVC's locks: no one collects what is not recorded yet."""
+    """Record what `make` gives for each place, under DVC's locks: no one collects what is not recorded yet.
+
+    What is then there stays out of git.
+    """
     locks = dvc_locks(project, watch.note)
     claim = Claim("tidegate add", write=tuple(place.at for place in places))
     changed: list[str] = []
     with rwlock(locks, claim), repo_lock(locks):
         added = tuple(_record(project, place, make(place), changed) for place in places)
-        is_hidden = not project.config.core.no_scm
-        ignored = [place.top for place in places if is_hidden and (place.out is None or place.out.cache)]
-        changed += ignore_paths(project.root, ignored)
+        changed += ignore_paths(project.root, [place.top for place in places if _is_hidden(project, place)])
     return Tracking(added, autostage(project, changed))
 
 
@@ -137,6 +138,11 @@ def from_root(project: Project, here: str, word: str) -> str:
     """A path typed in `here`, absolute ones included, as seen from the root."""
     at = from_here(here, word)
     return os.path.relpath(at, project.root) if at.startswith(f"{project.root}/") else at
+
+
+def _is_hidden(project: Project, place: Place) -> bool:
+    is_cached = place.out is None or place.out.cache
+    return place.hide and is_cached and not project.config.core.no_scm
 
 
 def _record(project: Project, place: Place, hashed: Hashed, changed: list[str]) -> Added:
