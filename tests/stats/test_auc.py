@@ -38,7 +38,9 @@ def delong_by_definition(truth, new, old):
         gap = scores[truth][:, None] - scores[~truth][None, :]
         sides.append((gap > 0) + 0.5 * (gap == 0))
     won = sides[0] - sides[1]
-    return won.mean(), np.var(won.mean(1), ddof=1) / truth.sum() + np.var(won.mean(0), ddof=1) / (~truth).sum()
+    return won.mean(), np.var(won.mean(1), ddof=1) / truth.sum() + np.var(won.mean(0), ddof=1) / (
+        ~truth
+    ).sum()
 
 
 @LAW

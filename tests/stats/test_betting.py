@@ -1,6 +1,7 @@
 """The betting test of bounded scores: its error at the edge of the null, laws, and very many rows."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ def test_the_interval_holds_the_mean_and_agrees_with_p(scores, above) -> None:
 @given(scores=SCORES)
 def test_a_higher_constant_is_harder_and_the_mirror_has_mirrored_ends(scores) -> None:
     values = [prove_mean(scores, above=above).log_e for above in (0.2, 0.4, 0.6, 0.8)]
-    assert all(high <= low + 1e-9 for low, high in zip(values, values[1:], strict=False))
+    assert all(high <= low + 1e-9 for low, high in pairwise(values))
     here, there = (
         prove_mean(part, above=0.5, tails=tails)
         for part, tails in ((scores, Tails(0.02, 0.1)), (1 - scores, Tails(0.1, 0.02)))

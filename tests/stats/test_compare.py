@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.stats import multinomial, norm
 from statsmodels.stats.multitest import multipletests
 
-from tidegate.stats.compare import holm, mixture_log_e
+from tidegate.stats.compare import all_proven, benjamini_hochberg, holm, mixture_log_e
 from tidegate.stats.exact import paired_p
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
@@ -22,6 +22,36 @@ def test_holm_equals_statsmodels_on_25_p_values(seed: int) -> None:
     p_values = np.random.default_rng(seed).random(25) ** (1 + 2 * seed)
     _, expected, _, _ = multipletests(p_values, method="holm")
     assert holm(list(p_values)) == pytest.approx(list(expected), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_benjamini_hochberg_equals_statsmodels_on_25_p_values(seed: int) -> None:
+    p_values = np.random.default_rng(seed).random(25) ** (1 + 2 * seed)
+    _, expected, _, _ = multipletests(p_values, method="fdr_bh")
+    assert benjamini_hochberg(list(p_values)) == pytest.approx(list(expected), rel=1e-12)
+
+
+@LAW
+@given(p_values=P_VALUES)
+def test_benjamini_hochberg_lies_between_the_p_value_and_holm(p_values) -> None:
+    found = benjamini_hochberg(p_values)
+    assert all(p <= b + 1e-15 for p, b in zip(p_values, found, strict=True))
+    assert all(b <= h + 1e-12 for b, h in zip(found, holm(p_values), strict=True))
+    assert benjamini_hochberg(p_values[::-1]) == found[::-1]
+
+
+def test_no_claims_have_no_p_values() -> None:
+    assert benjamini_hochberg([]) == []
+    assert all_proven([]) == 1.0
+
+
+def test_all_claims_are_proven_when_the_weakest_is_and_need_no_correction(ceiling) -> None:
+    """Nine claims hold and one is at its boundary: the worst case of an intersection-union test."""
+    assert all_proven([0.01, 0.04, 0.02]) == 0.04
+    z = np.random.default_rng(8).normal(size=(5_000, 10))
+    z[:, 1:] += 8.0
+    passed = np.mean([all_proven(list(row)) <= 0.05 for row in norm.sf(z)])
+    assert 0.04 <= passed <= ceiling(0.05, 5_000)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta, binom, binomtest, norm
 
-from tidegate.stats.exact import Interval, clopper_pearson, mcnemar, paired_interval, paired_p
+from tidegate.stats.exact import (
+    Interval,
+    clopper_pearson,
+    mcnemar,
+    paired_bounds,
+    paired_interval,
+    paired_p,
+)
+from tidegate.stats.result import Tails
 
 LAW = settings(max_examples=40, deadline=None, derandomize=True)
 SLOW_LAW = settings(max_examples=4, deadline=None, derandomize=True)
@@ -252,3 +260,42 @@ def test_paired_interval_is_the_margins_that_the_test_does_not_reject(counts, er
 def test_a_smaller_error_widens_the_paired_interval() -> None:
     wide, narrow = paired_interval(12, 7, 100, error=0.02), paired_interval(12, 7, 100, error=0.2)
     assert wide.low < narrow.low < 0.05 < narrow.high < wide.high
+
+
+def paired_p_by_definition(gained, lost, n, *, margin, gamma):
+    """The Berger-Boos p-value summed over every outcome of `n` rows that is at least as extreme."""
+
+    def statistic(g, w):
+        return (g - w + n * margin) / np.sqrt(np.maximum(g + w - (g - w) ** 2 / n, 0) + 1)
+
+    observed = statistic(gained, lost)
+    if observed <= 0:
+        return 1.0
+    m = np.arange(n + 1)[:, None]
+    g = np.arange(n + 1)[None, :]
+    reached = (g <= m) & (statistic(g, m - g) >= observed - 1e-12)
+    inside = clopper_pearson(gained + lost, n, error=gamma)
+    low = max(inside.low, abs(margin))
+    shares = [*np.linspace(low, max(inside.high, low), 48), max((gained + lost) / n, abs(margin))]
+    tails = [
+        np.sum(reached * binom.pmf(m, n, s) * binom.pmf(g, m, min(max((s - margin) / (2 * s), 0), 1)))
+        for s in shares
+        if s > 0
+    ]
+    return min(1.0, max(tails, default=0.0) + gamma)
+
+
+@settings(max_examples=120, deadline=None, derandomize=True)
+@given(counts=paired(25), margin=st.floats(-0.6, 0.6))
+def test_paired_p_is_the_sum_over_all_outcomes_as_extreme(counts, margin) -> None:
+    expected = paired_p_by_definition(*counts, margin=margin, gamma=1e-4)
+    assert paired_p(*counts, margin=margin) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("gained", "lost", "n"), [(12, 7, 10_000_000), (3000, 2900, 1_000_000)])
+def test_an_interval_of_millions_of_rows_is_found_to_its_own_scale(gained, lost, n) -> None:
+    low, high = paired_bounds(gained, lost, n, tails=Tails(0.05, 0.01))
+    assert paired_p(gained, lost, n, margin=-low) <= 0.05
+    deviation = np.sqrt(gained + lost) / n
+    assert paired_p(gained, lost, n, margin=-low - deviation / 400) > 0.05 - 1e-3
+    assert high - (gained - lost) / n > (gained - lost) / n - low

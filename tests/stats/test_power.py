@@ -221,3 +221,21 @@ def test_planned_bets_win_with_the_power_promised() -> None:
     won = np.mean([prove_mean(rng.beta(6, 2, n), above=null).p <= 0.05 for _ in range(300)])
     assert 0.85 <= won <= 0.97
     assert n > normal_labels(deviation, gap=0.05, error=0.05)
+
+
+def test_bets_on_more_rows_than_are_bet_on_one_by_one_are_planned_without_a_start() -> None:
+    n = betting_labels(0.1, gap=1e-3, error=0.05)
+    assert n == math.ceil(((math.sqrt(2 * math.log(20)) + norm.ppf(0.9)) * 100) ** 2) > 50_000
+
+
+@pytest.mark.parametrize("first", [0.5, 0.9, 0.999])
+def test_refining_ends_where_the_power_is_reached_from_any_start(first) -> None:
+    """A test whose power is normal with a hundredth of the rows lost."""
+
+    def power_of(n):
+        return float(norm.cdf(0.1 * math.sqrt(0.99 * n) - norm.isf(0.05)))
+
+    rough = round((norm.isf(0.05) + norm.ppf(first)) ** 2 * 100)
+    found = power._refine(power_of, rough, error=0.05, power=0.9)
+    assert power_of(found) >= 0.9
+    assert power_of(round(0.99 * found)) < 0.9
