@@ -1,0 +1,160 @@
+"""A matrix of numbers against the contract, as the endpoint has it: one comparison when all is fine."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from tidegate.data.contract.judge import list_violations, row_checks
+from tidegate.data.contract.rows import RowCheck, compile_rows
+from tidegate.data.contract.rules import Column, Contract, Items, Range, Violation, argument_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_LISTED = 1000
+
+
+class Slot(NamedTuple):
+    """Where a feature stands in the matrix: its first column, how many it takes, and the shape they fold to."""
+
+    column: Column
+    start: int
+    width: int
+    shape: tuple[int, ...]
+
+
+class MatrixCheck(NamedTuple):
+    """The compiled check of a matrix [rows, width]; `low` and `high` are the smallest and largest that may be.
+
+    `whole` are the columns of integers, `closer` says that some rows need more than bounds.
+    """
+
+    row: RowCheck
+    slots: tuple[Slot, ...]
+    low: "np.ndarray"
+    high: "np.ndarray"
+    nullable: "np.ndarray | None"
+    whole: "np.ndarray | None"
+    closer: bool
+
+    def violations(self, rows: "np.ndarray", paths: Sequence[str]) -> tuple[Violation, ...]:
+        """Everything wrong in rows of float64, NaN for null; `paths` names each row. At most MAX_LISTED are listed."""
+        import numpy as np
+
+        fine = (rows >= self.low) & (rows <= self.high)
+        if self.nullable is not None and not fine.all():
+            fine |= np.isnan(rows) & self.nullable
+        if self.whole is not None:
+            part = rows[:, self.whole]
+            fine[:, self.whole] &= (part == np.floor(part)) | np.isnan(part)
+        if not self.closer and fine.all():
+            return ()
+        suspects = range(len(rows)) if self.closer else np.flatnonzero(~fine.all(axis=1)).tolist()
+        return self._listed(rows, paths, suspects)
+
+    def _listed(
+        self, rows: "np.ndarray", paths: Sequence[str], suspects: Sequence[int]
+    ) -> tuple[Violation, ...]:
+        found: list[Violation] = []
+        for i in suspects:
+            row = unfold(self.slots, rows[i].tolist())
+            found += (
+                self.row.violations(row, paths[i])
+                if self.closer
+                else list_violations(self.row.contract, self.row.rules, row=row, path=paths[i])
+            )
+            if len(found) >= MAX_LISTED:
+                break
+        return tuple(found[:MAX_LISTED])
+
+
+def compile_matrix(contract: Contract) -> MatrixCheck:
+    """The check of the features as one matrix of numbers, arrays flattened; text is none of its business."""
+    import numpy as np
+
+    slots = make_slots(contract)
+    width = sum(slot.width for slot in slots)
+    low, high = np.full(width, -np.finfo(float).max), np.full(width, np.finfo(float).max)
+    nullable, whole = np.zeros(width, dtype=bool), np.zeros(width, dtype=bool)
+    for slot in slots:
+        part = slice(slot.start, slot.start + slot.width)
+        low[part], high[part] = _ends(slot.column)
+        nullable[part] = not slot.column.is_required
+        whole[part] = _kind(slot.column) in ("integer", "boolean")
+    check = compile_rows(contract)
+    closer = bool(check.rules) or any(_needs_more(column) for column in contract.columns)
+    return MatrixCheck(
+        check, slots, low, high, nullable if nullable.any() else None, whole if whole.any() else None, closer
+    )
+
+
+def make_slots(contract: Contract) -> tuple[Slot, ...]:
+    """Where each feature stands; an array of unknown length counts as one column."""
+    found, start = [], 0
+    for column in contract.columns:
+        items = argument_of(column, "items")
+        shape = items.shape if items is not None and -1 not in items.shape else ()
+        width = math.prod(shape)
+        found.append(Slot(column, start, width, shape))
+        start += width
+    return tuple(found)
+
+
+def unfold(slots: Sequence[Slot], values: Sequence[float]) -> dict[str, object]:
+    """A row of the matrix as the object that it stands for: NaN is null, 0 and 1 are booleans where so declared."""
+    return {
+        slot.column.name: _folded(
+            slot.shape, [_native(slot.column, v) for v in values[slot.start : slot.start + slot.width]]
+        )
+        for slot in slots
+    }
+
+
+def _folded(shape: Sequence[int], values: list[object]) -> object:
+    if not shape:
+        return values[0]
+    if len(shape) == 1:
+        return values
+    step = len(values) // shape[0]
+    return [_folded(shape[1:], values[i * step : (i + 1) * step]) for i in range(shape[0])]
+
+
+def _native(column: Column, value: float) -> object:
+    if math.isnan(value):
+        return None
+    kind = _kind(column)
+    if kind == "boolean" and value in (0, 1):
+        return bool(value)
+    return int(value) if kind == "integer" and math.isfinite(value) and value.is_integer() else value
+
+
+def _kind(column: Column) -> str:
+    items: Items | None = argument_of(column, "items")
+    return items.kind if items is not None else column.kind
+
+
+def _ends(column: Column) -> tuple[float, float]:
+    """The smallest and largest allowed float64; the neighbor of a bound that is itself not allowed."""
+    largest = 1.7976931348623157e308
+    if _kind(column) == "boolean":
+        return 0.0, 1.0
+    items: Items | None = argument_of(column, "items")
+    checks = row_checks(column) if items is None else items.checks
+    limits = next((check.argument for check in checks if check.rule == "range"), Range())
+    if _kind(column) not in ("number", "integer"):
+        return -largest, largest
+    low = -largest if limits.low is None else float(limits.low)
+    high = largest if limits.high is None else float(limits.high)
+    return (
+        math.nextafter(low, math.inf) if limits.is_low_open else low,
+        math.nextafter(high, -math.inf) if limits.is_high_open else high,
+    )
+
+
+def _needs_more(column: Column) -> bool:
+    """Whether a feature has checks beyond bounds and whole numbers."""
+    items: Items | None = argument_of(column, "items")
+    checks = row_checks(column) if items is None else items.checks
+    return _kind(column) not in ("number", "integer", "boolean") or any(
+        check.rule != "range" for check in checks
+    )
