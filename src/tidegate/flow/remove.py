@@ -69,18 +69,18 @@ def _named(project: Project, words: Iterable[str], here: str) -> list[str]:
                 raise
             found = "is data, expected a stage or a .dvc file"
             raise NotFoundError(word, found, hint=f"tidegate remove {word}{DATA_SUFFIX}") from None
-        _refuse_part(project, word, keys)
+        refuse_part(project, word, keys, verb="remove")
     return list(dict.fromkeys(keys))
 
 
-def _refuse_part(project: Project, word: str, keys: list[str]) -> None:
-    """One of many stages that a definition makes cannot go alone."""
+def refuse_part(project: Project, word: str, keys: list[str], *, verb: str) -> None:
+    """Raise UsageError for one of the stages that a `foreach` or `matrix` makes: it has no text of its own to edit."""
     chosen = [project.stages[key] for key in keys]
     for stage in chosen:
         made = [key for key, one in project.stages.items() if stage.group and _is_beside(one, stage)]
         if not set(made).issubset(keys):
             found = f"is one of {len(made)} stages that `{stage.group}` makes, expected all of them or none"
-            raise UsageError(word, found, hint=f"tidegate remove {stage.group}")
+            raise UsageError(word, found, hint=f"tidegate {verb} {stage.group}")
 
 
 def _is_beside(one: Stage, other: Stage) -> bool:
