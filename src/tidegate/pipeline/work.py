@@ -11,6 +11,7 @@ from tidegate.data.dvclock import Claim, DvcLocks, repo_lock, rwlock
 from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed
 from tidegate.data.params import ABSENT
+from tidegate.data.placed import note_placed
 from tidegate.errors import CorruptError, NotFoundError, TidegateError
 from tidegate.pipeline.datafile import write_data
 from tidegate.pipeline.execute import Terminal, run_stage
@@ -75,6 +76,10 @@ def record_entry(project: Project, stage: Stage, entry: Entry) -> None:
             write_data(project.root, stage, entry)
         else:
             write_entry(project.root, stage, entry)
+        placed = {
+            out.at: entry.outs[out.path].md5 for out in stage.outs if out.cache and out.path in entry.outs
+        }
+        note_placed(project.root, placed)
     project.lock[stage.key] = entry
 
 
@@ -135,7 +140,7 @@ def _candidates(job: Job, stage: Stage) -> Iterable[Entry]:
 def _find_remote_run(job: Job, stage: Stage, inputs: Entry) -> Entry | None:
     if not job.options.pull:
         return None
-    from tidegate.data.transfer import fetch_run
+    from tidegate.data.default_remote import fetch_run
 
     fetch_run(job.project.cache, run_key(stage, inputs))
     return find_run(job.project.cache, stage, inputs)
@@ -151,9 +156,10 @@ def _restore_outs(job: Job, stage: Stage, entry: Entry) -> bool:
     wanted = {out.at: entry.outs[out.path] for out in stage.outs}
     wanting = [at for at, hashed in wanted.items() if not _is_in_place(project, at, hashed)]
     if job.options.pull:
-        from tidegate.data.transfer import fetch_default
+        from tidegate.data.default_remote import fetch_from
 
-        fetch_default(project.cache, [wanted[at] for at in wanting])
+        for out in stage.outs:
+            fetch_from(project.cache, [wanted[out.at]] if out.at in wanting else (), name=out.remote)
     if not all(has_object(project.cache, wanted[at]) for at in wanting):
         return False
     try:
