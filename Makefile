@@ -75,4 +75,4 @@ $(DEV): pyproject.toml $(LOCAL)
 
 $(DVC):
 	$(PYTHON) -m venv $(TOOLS)/dvc
-	$(TOOLS)/dvc/bin/python -m pip --disable-pip-version-check install --quiet 'dvc>=3.55,<4'
+	$(TOOLS)/dvc/bin/python -m pip --disable-pip-version-check install --quiet 'dvc>=3.55,<4' 'dvc-s3>=3'

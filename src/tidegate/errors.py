@@ -79,6 +79,11 @@ EXTRAS = {
     "prometheus_client": "serve",
     "uvicorn": "serve",
     "uvloop": "serve",
+    "s3fs": "s3",
+    "gcsfs": "gs",
+    "adlfs": "az",
+    "sshfs": "ssh",
+    "aiohttp": "http",
     "PIL": "examples",
     "sklearn": "examples",
 }
