@@ -124,14 +124,16 @@ def _readable(source: Source) -> tuple[Index, dict[str, TidegateError]]:
     wrong: dict[str, TidegateError] = {}
     stages: dict[str, Stage] = {}
     files = []
-    for file in source.find(
-        lambda folder: any(folder == out.at for one in stages.values() for out in one.outs)
-    ):
+    outs: set[str] = set()
+    for file in source.find(outs.__contains__):
         try:
-            stages |= load_file(source, file)[0]
-            files.append(file)
+            found, _ = load_file(source, file)
         except TidegateError as error:
             wrong[file] = error
+            continue
+        files.append(file)
+        stages |= found
+        outs.update(out.at for stage in found.values() for out in stage.outs)
     return index._replace(stages=stages, files=tuple(files)), wrong
 
 
