@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "repro": ("repro", "Run the stages of dvc.yaml that changed, and say why."),
     "status": ("status", "Show which stages changed, and why, without running."),
     "why": ("why", "Explain one stage: what changed, old and new value."),
+    "dag": ("dag", "Draw which stage needs which."),
     "freeze": ("freeze", "Keep stages from running, whatever changes."),
     "unfreeze": ("unfreeze", "Let frozen stages run again."),
     "stage": ("stage", "Add or list stages."),
