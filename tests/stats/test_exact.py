@@ -292,6 +292,22 @@ def test_paired_p_is_the_sum_over_all_outcomes_as_extreme(counts, margin) -> Non
     assert paired_p(*counts, margin=margin) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize(("n", "tail"), [(30, 0.05), (24, 0.001)])
+def test_the_paired_interval_misses_every_true_difference_as_rarely_as_promised(n, tail) -> None:
+    """By enumeration of all outcomes, over shares of discordant rows and differences within them."""
+    outcomes = [(g, w) for g in range(n + 1) for w in range(n + 1 - g)]
+    lows = np.array([paired_bounds(g, w, n, tails=Tails(tail, 0.5)).low for g, w in outcomes])
+    gained, discordant = np.array([[g, g + w] for g, w in outcomes]).T
+    worst = 0.0
+    for share in np.linspace(0.02, 1, 25):
+        for difference in np.linspace(-share, share, 21):
+            chances = binom.pmf(discordant, n, share) * binom.pmf(
+                gained, discordant, np.clip((1 + difference / share) / 2, 0, 1)
+            )
+            worst = max(worst, float(chances[lows > difference].sum()))
+    assert worst <= tail
+
+
 @pytest.mark.parametrize(("gained", "lost", "n"), [(12, 7, 10_000_000), (3000, 2900, 1_000_000)])
 def test_an_interval_of_millions_of_rows_is_found_to_its_own_scale(gained, lost, n) -> None:
     low, high = paired_bounds(gained, lost, n, tails=Tails(0.05, 0.01))
