@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 
 from tidegate.data.config import LEVELS, level_file
+from tidegate.data.ignore import IGNORE_FILE, parents
 from tidegate.pipeline.job import Request
 from tidegate.pipeline.project import Project
 from tidegate.pipeline.quick import Found, newest, note_path, render_note
 from tidegate.pipeline.select import select
 from tidegate.pipeline.stages import PIPELINE, is_url
-from tidegate.pipeline.targets import from_here
+from tidegate.pipeline.targets import address, from_here
 from tidegate.store.files import write_atomic
 
 # a change this soon before the look may not show in a file's times
@@ -39,8 +40,9 @@ def _depends_on_others(project: Project, keys: tuple[str, ...]) -> bool:
 
 def _found(project: Project, keys: tuple[str, ...], here: str) -> Found:
     own = select(project.pipelines, Request(here=here)) if _has_pipeline(project, here) else ()
-    others = [key for key in keys if key not in own]
-    return Found(list(own), others, _looked_at(project, keys), whole=len(keys) == len(project.stages))
+    others = [address(key, here) for key in keys if key not in own]
+    names = [address(key, here) for key in own]
+    return Found(names, others, _looked_at(project, keys), whole=len(keys) == len(project.stages))
 
 
 def _has_pipeline(project: Project, here: str) -> bool:

@@ -79,7 +79,7 @@ def _run_line(root: Path, stage: Stage, line: str, *, terminal: Terminal) -> int
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-    with child, _interruptible():
+    with child, interruptible():
         try:
             terminal.started(child.pid)
             _pump(child.stdout, terminal.output)
@@ -111,7 +111,7 @@ def _stop_child(child: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM unwinds like Ctrl-C, so that it never leaves a stage running behind it.
 
     Only the main thread hears of signals; stages in other threads are ended by whoever waits for them.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from tidegate.errors import TidegateError
+from tidegate.pipeline.execute import interruptible
 from tidegate.pipeline.graph import active
 from tidegate.pipeline.job import Job, Request, Step
 from tidegate.pipeline.reproduce import Course, bring_up_to_date
@@ -24,7 +25,7 @@ def run_side_by_side(job: Job, keys: tuple[str, ...], request: Request) -> Itera
     graph = active(job.project.graph, job.project.stages)
     course = Course(job.project, request)
     waiting, work, failures = list(stages), Work(), list[TidegateError]()
-    with ThreadPoolExecutor(request.jobs, thread_name_prefix="stage") as pool:
+    with interruptible(), ThreadPoolExecutor(request.jobs, thread_name_prefix="stage") as pool:
         try:
             while waiting or work:
                 while not failures and len(work) < request.jobs:

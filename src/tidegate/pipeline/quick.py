@@ -10,6 +10,7 @@ from tidegate import __version__
 from tidegate.data.walk import tree_key
 from tidegate.store.root import project_root
 
+_END = "end"
 # what else decides which configuration counts
 _VARIABLES = ("HOME", "XDG_CONFIG_HOME", "DVC_GLOBAL_CONFIG_DIR", "DVC_SYSTEM_CONFIG_DIR")
 
@@ -40,6 +41,8 @@ def clean_stages(start: str, *, whole: bool) -> list[str] | None:
             head, *lines = os.fsdecode(file.read()).split("\n")
     except OSError:
         return None
+    if not lines or lines.pop() != _END:
+        return None
     asked = "SO" if whole else "S"
     if head not in (_head("whole"), _head("part")) or (whole and head != _head("whole")):
         return None
@@ -60,8 +63,9 @@ def render_note(root: str, found: Found) -> str | None:
         return None
     lines = [*(f"S {name}" for name in found.stages), *(f"O {name}" for name in found.others)]
     lines += [f"E {os.environ.get(name, '')}\t{name}" for name in _VARIABLES]
-    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in found.looked]
-    return "\n".join([_head("whole" if found.whole else "part"), *lines])
+    looked = [("U" if kind == "T" and _is_outside(path) else kind, path) for kind, path in found.looked]
+    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in looked]
+    return "\n".join([_head("whole" if found.whole else "part"), *lines, _END])
 
 
 def path_key(path: str) -> str:
@@ -71,9 +75,7 @@ def path_key(path: str) -> str:
 
 def newest(note: str) -> int:
     """The latest time, in ns, at which anything in a note was changed."""
-    keys = [
-        line[2:].split("\t", 1)[0].split(" ") for line in note.split("\n")[1:] if line[:1] in ("F", "D", "T")
-    ]
+    keys = [line[2:].split("\t", 1)[0].split(" ") for line in note.split("\n")[1:] if line[:1] in _KEYS]
     return max((int(part) for key in keys if len(key) > 2 for part in key[1:3]), default=0)
 
 
@@ -116,4 +118,16 @@ def _tree_key(path: str) -> str:
         return "-"
 
 
-_KEYS = {"F": _file_key, "D": _folder_key, "T": _tree_key}
+def _outside_key(path: str) -> str:
+    """Of a tree outside of the repository nothing is ignored."""
+    try:
+        return tree_key(path, lambda _: False)
+    except OSError:
+        return "-"
+
+
+def _is_outside(path: str) -> bool:
+    return path[:1] == "/" or path[:3] == "../"
+
+
+_KEYS = {"F": _file_key, "D": _folder_key, "T": _tree_key, "U": _outside_key}
