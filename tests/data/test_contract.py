@@ -71,7 +71,7 @@ def check(
 
 
 numeric = [check("range", ranges(finite)), check("step", st.floats(1e-3, 1e3))]
-counted = [check("null", st.none(), exceptions=True), check("unique", st.none(), exceptions=True)]
+counted = [check("required", st.none(), exceptions=True), check("unique", st.none(), exceptions=True)]
 CHECKS = {
     "number": [
         *numeric,

@@ -92,7 +92,7 @@ def _counted(look: Look, tests: Sequence[Test]) -> Iterator[tuple[Test, int]]:
 def _of_cell(look: Look, cell: Cell, check: Check, *, count: int, examples: tuple[Example, ...]) -> Violation:
     column = cell.column
     seen = f"column `{column.name}`: {count:,} of {look.rows:,} values {found(check, cell.physical)}"
-    if examples and check.rule != "null":
+    if examples and check.rule != "required":
         seen += f" ({', '.join(f'row {one.row}: {short(one.value)}' for one in examples[:3])})"
     elif examples:
         seen += f" (row {', '.join(str(one.row) for one in examples)})"

@@ -75,8 +75,11 @@ def parse_expression(text: str, columns: Sequence[Column], names: Mapping[str, s
     Raises UsageError, naming the position, for what is not understood, an unknown column, or kinds that
     cannot be compared.
     """
-    parser = _Parser(_tokens(text), columns, names or {})
-    term = parser.either()
+    parser = _Parser(_tokens(text), columns, {} if names is None else names)
+    try:
+        term = parser.either()
+    except RecursionError:
+        raise UsageError("expression", "nested too deep, expected a short rule") from None
     if parser.token.sort != "end":
         raise parser.wrong("expected `and`, `or` or the end")
     if term.kind not in ("boolean", "null"):
@@ -206,7 +209,7 @@ class _Parser:
             return term
         if token.sort in ("word", "quoted"):
             return self._named(token)
-        self._at -= 1
+        self._at -= token.sort != "end"
         raise self.wrong("expected a column, a number or 'text'")
 
     def _named(self, token: Token) -> Term:

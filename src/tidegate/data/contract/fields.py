@@ -8,6 +8,7 @@ from tidegate.data.contract.rules import NONE_ALLOWED, Check, Column, Contract, 
 FieldType = Any  # types that are made at run time have no static type
 EXACT = 2**53
 _LIST: FieldType = list
+_REFUSED = '"\\' + "".join(map(chr, range(32)))
 
 
 class Field(NamedTuple):
@@ -20,8 +21,8 @@ class Field(NamedTuple):
 def row_type(contract: Contract) -> tuple[FieldType, frozenset[tuple[str, str]]]:
     """A struct of the features, and the (column, rule) pairs that converting a row to it has checked.
 
-    Raises msgspec.ValidationError for some rows that are fine, such as 3.0 for an integer; never the other
-    way round.
+    Converting fails for some rows that are fine, such as one with 3.0 for an integer; never the other way
+    round. The struct is None for columns whose names msgspec cannot take.
     """
     import msgspec
 
@@ -32,6 +33,8 @@ def row_type(contract: Contract) -> tuple[FieldType, frozenset[tuple[str, str]]]
         names[attribute] = column.name
         covered |= {(column.name, rule) for rule in field.covered}
         fields.append((attribute, field.type) if column.is_required else (attribute, field.type | None, None))
+    if any(letter in name for name in names.values() for letter in _REFUSED):
+        return None, frozenset()
     is_strict = contract.serving.unknown_fields == "reject"
     made = msgspec.defstruct("Row", fields, kw_only=True, rename=names, forbid_unknown_fields=is_strict)
     return made, frozenset(covered)

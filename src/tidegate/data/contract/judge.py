@@ -42,7 +42,7 @@ def list_violations(
             contract, column, row.get(column.name), f"{path}.{column.name}", name_in=column.name in row
         )
         values[column.name] = read_value(column, row.get(column.name))
-    if not found or not any(violation.rule in ("type", "null") for violation in found):
+    if not found or not any(violation.rule in ("type", "required", "finite") for violation in found):
         found += _rule_violations(contract, rules, values=values, path=path)
     return tuple(found)
 
@@ -77,7 +77,12 @@ def _column_violations(
             return []
         seen = "is null" if name_in else "is missing"
         return [
-            make(rule="null", found=seen, expected="a value", policy=_policy(contract, column.policy("null")))
+            make(
+                rule="required",
+                found=seen,
+                expected="a value",
+                policy=_policy(contract, column.policy("required")),
+            )
         ]
     read = read_value(column, value)
     if read is WRONG:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.data.contract.rules import Contract, Example, Violation
-from tidegate.data.contract.source import Source, one_line, open_source
+from tidegate.data.contract.source import Source, one_line, open_source, run
 from tidegate.data.contract.sql import Cell, make_cell
 from tidegate.errors import UsageError
 
@@ -37,7 +37,7 @@ def look_at(connection: "duckdb.DuckDBPyConnection", contract: Contract, path: P
     source = open_source(connection, path)
     present = [column for column in contract.every if column.name in source.types]
     cells = tuple(make_cell(column, source.types[column.name], is_text=source.is_text) for column in present)
-    rows = connection.execute(f"select count(*) from {source.sql}").fetchall()[0][0]
+    rows = run(connection, f"select count(*) from {source.sql}", source)[0][0]
     return Look(connection, contract, source, cells, rows)
 
 
@@ -50,15 +50,15 @@ def query(look: Look, sql: str) -> list[tuple[Any, ...]]:
     except duckdb.InvalidInputException as error:
         if "regular expression" in str(error) or "perl" in str(error) or "escape" in str(error):
             raise UsageError("contract", f"a pattern is not understood, {one_line(error, Path())}") from None
-        raise UsageError(look.source.name, one_line(error, Path(look.source.name))) from None
+        raise UsageError(look.source.name, one_line(error, look.source.path)) from None
     except duckdb.Error as error:
-        raise UsageError(look.source.name, one_line(error, Path(look.source.name))) from None
+        raise UsageError(look.source.name, one_line(error, look.source.path)) from None
 
 
 def count_all(look: Look, conditions: Sequence[str]) -> list[int]:
     """How many rows fulfil each condition, all in one scan."""
     sums = ", ".join(f"count_if({condition})" for condition in conditions)
-    return list(query(look, f"select {sums} from {look.source.sql}")[0])
+    return [count or 0 for count in query(look, f"select {sums} from {look.source.sql}")[0]]
 
 
 def examples_of(look: Look, condition: str, shown: str) -> tuple[Example, ...]:

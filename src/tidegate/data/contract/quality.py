@@ -105,7 +105,7 @@ def _column_checks(place: Place) -> list[Check]:
     if metric == "rowCount":
         raise place.at("metric").wrong("`rowCount` belongs to the object, expected a metric of values")
     if metric == "nullValues":
-        return [Check("null", None, allowed)]
+        return [Check("required", None, allowed)]
     if metric == "duplicateValues":
         return [Check("unique", None, allowed)]
     if metric == "missingValues":
@@ -118,7 +118,7 @@ def _missing(arguments: Place, allowed: Allowance) -> list[Check]:
     arguments.mapping(("missingValues",), what="arguments")
     places = list(arguments.at("missingValues").items(what="missingValues"))
     named = tuple(place.scalar(what="a value") for place in places if place.value is not None)
-    nulls = [Check("null", None, allowed)] if len(named) < len(places) else []
+    nulls = [Check("required", None, allowed)] if len(named) < len(places) else []
     return nulls + ([Check("missing", named, allowed)] if named else [])
 
 

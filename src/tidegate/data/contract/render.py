@@ -135,7 +135,7 @@ def _check(check: Check) -> dict[str, Any] | None:
         return _entry("invalidValues", {"pattern": check.argument}, check.allowed)
     if check.rule == "missing":
         return _entry("missingValues", {"missingValues": list(check.argument)}, check.allowed)
-    metric = {"null": "nullValues", "unique": "duplicateValues"}.get(check.rule)
+    metric = {"required": "nullValues", "unique": "duplicateValues"}.get(check.rule)
     return entry | {"metric": metric} | operator_of(check.allowed) if metric else None
 
 

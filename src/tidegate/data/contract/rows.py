@@ -7,7 +7,7 @@ from tidegate.data.contract.expression import parse_expression
 from tidegate.data.contract.fields import FieldType, row_type
 from tidegate.data.contract.judge import RowRun, list_violations, row_checks
 from tidegate.data.contract.rules import Check, Column, Contract, Violation, argument_of
-from tidegate.data.contract.value import breaks, read_value
+from tidegate.data.contract.value import WRONG, breaks, read_value
 
 
 class Rest(NamedTuple):
@@ -31,6 +31,8 @@ class RowCheck(NamedTuple):
         """Everything that is wrong with a decoded JSON object, in the order of the columns; () when it is fine."""
         import msgspec
 
+        if self.type is None:
+            return list_violations(self.contract, self.rules, row=row, path=path)
         try:
             msgspec.convert(row, self.type)
         except (msgspec.ValidationError, OverflowError):
@@ -47,7 +49,10 @@ class RowCheck(NamedTuple):
         """The checks that the type has not made; the type has made sure of the kinds."""
         for rest in self.rest:
             value = row.get(rest.name)
-            if value is not None and breaks(rest.check, read_value(rest.column, value)):
+            if value is None:
+                continue
+            read = read_value(rest.column, value)
+            if read is WRONG or breaks(rest.check, read):
                 return list_violations(self.contract, self.rules, row=row, path=path)
         for rule in self.rules:
             if rule.run(row) is False:
@@ -61,7 +66,7 @@ def compile_rows(contract: Contract) -> RowCheck:
     rest = tuple(
         Rest(column.name, column, check)
         for column in contract.columns
-        for check in row_checks(column)
+        for check in (*_text_type(column), *row_checks(column))
         if (column.name, check.rule) not in covered
     )
     bounded = {column.name for column in contract.columns if _is_bounded(column)}
@@ -102,3 +107,8 @@ def columns_of(expression: str, contract: Contract) -> set[str]:
 def _is_bounded(column: Column) -> bool:
     limits = argument_of(column, "range")
     return limits is not None and limits.low is not None and limits.high is not None
+
+
+def _text_type(column: Column) -> tuple[Check, ...]:
+    """Dates are text to the compiled type, so that what they say is read afterwards."""
+    return (Check("type"),) if column.kind in ("date", "timestamp") else ()

@@ -14,7 +14,7 @@ ROLES: tuple[str, ...] = get_args(Role)
 
 # rules of one column, in the order in which they are reported; the first four follow from its type
 COLUMN_RULES = (
-    "type", "null", "finite", "missing", "range", "step", "values", "pattern", "length", "items", "unique",
+    "type", "required", "finite", "missing", "range", "step", "values", "pattern", "length", "items", "unique",
 )  # fmt: skip
 TABLE_RULES = (
     "column", "unknown", "banned", "personal", "rows", "key", "fresh", "leakage", "row", "query",
@@ -225,7 +225,7 @@ def checks_of(column: Column) -> tuple[Check, ...]:
     """Every check of a column: those that its type implies, then those it declares, in a fixed order."""
     implied = [Check("type")]
     if column.is_required:
-        implied.append(Check("null"))
+        implied.append(Check("required"))
     if column.kind == "number":
         implied.append(Check("finite"))
     declared = {check.rule for check in column.checks}

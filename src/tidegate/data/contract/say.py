@@ -5,7 +5,7 @@ from typing import Any
 from tidegate.data.contract.rules import NONE_ALLOWED, Check, Column, Items, Range
 
 FOUND = {
-    "null": "are null",
+    "required": "are null",
     "finite": "are NaN or infinite",
     "missing": "stand for a missing one",
     "range": "are out of range",
@@ -39,7 +39,7 @@ def expected(column: Column, check: Check) -> str:
 def _wanted(column: Column, check: Check) -> str:
     if check.rule == "type":
         return NAMES[column.kind]
-    if check.rule in ("null", "missing"):
+    if check.rule in ("required", "missing"):
         return "a value"
     if check.rule == "finite":
         return "a finite number, or null for a missing one" if not column.is_required else "a finite number"

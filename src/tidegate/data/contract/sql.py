@@ -73,7 +73,7 @@ def breach(cell: Cell, check: Check) -> str:
     """When a row breaks the check: a boolean expression, "" for what this file cannot break."""
     if check.rule == "type":
         return _wrong_type(cell)
-    if check.rule == "null":
+    if check.rule == "required":
         nan = f" or isnan({cell.value})" if cell.value and _reads_nan(cell) else ""
         return f"({cell.raw} is null{nan})"
     if not cell.value:
@@ -82,7 +82,7 @@ def breach(cell: Cell, check: Check) -> str:
         test = f"isinf({cell.value})" if _reads_nan(cell) else f"not isfinite({cell.value})"
         return test if cell.may_be_nan else ""
     guard = f"isfinite({cell.value}) and " if cell.may_be_nan else ""
-    return f"({guard}{_BREACHES[check.rule](cell.value, check.argument)})"
+    return f"({guard}({_BREACHES[check.rule](cell.value, check.argument)}))"
 
 
 def _reads_nan(cell: Cell) -> bool:

@@ -120,6 +120,7 @@ def _flat(value: list[Any], depth: int) -> list[Any]:
 
 
 _BREAKS: dict[str, Callable[[Any, Any], bool]] = {
+    "type": lambda _argument, _value: False,
     "finite": lambda _argument, _value: False,
     "range": _outside,
     "step": is_off_step,

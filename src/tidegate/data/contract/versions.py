@@ -89,7 +89,7 @@ def _checks(old: Column, new: Column) -> Iterator[Change]:
     before, after = ({check.rule: check for check in checks_of(column)} for column in (old, new))
     for rule in sorted(before.keys() | after.keys()):
         one, two = before.get(rule), after.get(rule)
-        if one != two and not (rule == "null" and old.is_required != new.is_required):
+        if one != two and not (rule == "required" and old.is_required != new.is_required):
             said = [expected(column, check) if check else "" for column, check in ((old, one), (new, two))]
             words = (
                 f"{said[0]} is now {said[1]}"

@@ -25,7 +25,7 @@ def named_columns(look: Look) -> Iterator[Violation]:
         if column.name not in types and column.is_required:
             near = did_you_mean(column.name, types).removeprefix(", ")
             seen = f"no column `{column.name}`" + (f" ({near})" if near else "")
-            policy: Policy = "flag" if {"column", "null"} & (rules.flags | column.flags) else "reject"
+            policy: Policy = "flag" if {"column", "required"} & (rules.flags | column.flags) else "reject"
             yield Violation("column", column.name, look.source.name, seen, "one", policy=policy)
     declared = {column.name for column in look.contract.every}
     for name in types:
@@ -127,7 +127,8 @@ def shared_rows(look: Look, earlier: Sequence[Look]) -> Iterator[Violation]:
         if count:
             seen = f"{count:,} of {look.rows:,} rows are also in {other.source.name}"
             found_in = of_table(look, "leakage", seen, expected="no row in two splits")
-            yield found_in._replace(times=count, examples=examples_of(look, condition, "null"))
+            first = f"{condition} order by file_row_number"
+            yield found_in._replace(times=count, examples=examples_of(look, first, "null"))
 
 
 def _count_where(look: Look, condition: str) -> int:
