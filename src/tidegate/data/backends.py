@@ -169,7 +169,7 @@ def _azure_credential(options: Options) -> Any:
 
 
 def _make_ssh(config: RemoteConfig) -> Any:
-    return load("sshfs:SSHFileSystem")(**_FRESH, **ssh_arguments(config))
+    return load("sshfs:SSHFileSystem")(skip_instance_cache=True, **ssh_arguments(config))
 
 
 def ssh_arguments(config: RemoteConfig) -> dict[str, Any]:

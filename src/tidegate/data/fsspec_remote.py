@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from tidegate.data.config import RemoteConfig
 from tidegate.data.config_keys import scheme_of
 from tidegate.data.remote import Received
-from tidegate.data.wire import Backend, cheapest_check, gather, ranges, reads, shown_url, translated
+from tidegate.data.wire import Backend, cheapest_check, gather, ranges, reads, redact, shown_url, translated
 
 R = TypeVar("R")
 
@@ -83,10 +83,14 @@ class FsspecRemote:
         made = target
         if not self._backend.is_atomic:
             made = f"{dirname(target)}/.{target.rpartition('/')[2]}.{os.urandom(4).hex()}.tmp"
-        with translated(self._config, self._backend):
-            self._system.put_file(source, made)
-            if made != target:
-                self._system.mv(made, target)
+        try:
+            with translated(self._config, self._backend):
+                self._system.put_file(source, made)
+                if made != target:
+                    self._system.mv(made, target)
+        except FileNotFoundError as error:
+            # not the file, which is being read, but the bucket or the folder to write to
+            raise PermissionError(redact(error, self._config)) from None
 
     def list(self, prefix: str) -> list[str]:
         """All keys below the prefix, none for one that is not there."""

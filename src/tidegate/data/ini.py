@@ -14,7 +14,7 @@ _VALUE = re.compile(
 )
 _ITEM = re.compile(r"""\s*("[^"]*"|'[^']*'|[^'",#]+?)\s*(?:,|$|(?=\#))""")
 _LIST = re.compile(r"""^(?:\s*(?:"[^"]*"|'[^']*'|[^'",#]+?)\s*,?)+\s*(?:\#.*)?$""")
-_NEEDS_QUOTES = frozenset(" \r\n\v\t'\"")
+_QUOTES = frozenset("'\"")
 
 
 class Entry(NamedTuple):
@@ -56,7 +56,7 @@ def read_ini(text: str, name: str) -> list[Section]:
 def set_entry(text: str, section: str, key: str, *, value: str) -> str:
     """The text with this one value; a new section takes the place that DVC would give it."""
     sections = read_ini(text, "config")
-    lines = text.splitlines()
+    lines = text.splitlines() if text.strip() else []
     new = f"{INDENT}{quote(key)} = {quote(value, may_triple=True)}"
     at = next((one for one in sections if one.name == section), None)
     if at is None:
@@ -108,7 +108,7 @@ def quote(value: str, *, may_triple: bool = False) -> str:
         raise UsageError("config", "a value with line breaks or with both kinds of quotes, expected one line")
     if both:
         return f"'''{value}'''"
-    bare = not {value[0], value[-1]} & _NEEDS_QUOTES and "," not in value and "#" not in value
+    bare = value == value.strip() and not {value[0], value[-1]} & _QUOTES and "," not in value and "#" not in value
     if bare:
         return value
     return f"'{value}'" if '"' in value else f'"{value}"'

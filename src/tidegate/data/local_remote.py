@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tidegate.data.config import RemoteConfig
-from tidegate.data.links import copy_file, link, working_kind, write_all
+from tidegate.data.links import copy_file, link, write_all
 from tidegate.data.md5 import LARGE, md5_bytes, md5_file
 from tidegate.data.remote import Received
 
@@ -108,13 +108,8 @@ def _copy_large(source: str, into: str) -> str:
 
 
 def _copy(source: str, target: str) -> None:
-    """Whether files can be cloned from one folder to the other is asked once for each pair."""
+    """Trying to clone costs a call or two, which only large files are worth."""
     if os.stat(source).st_size < LARGE:  # noqa: PTH116
         copy_file(source, target)
-        return
-    folders = os.path.dirname(source), os.path.dirname(target)  # noqa: PTH120
-    try:
-        kind = working_kind(("reflink", "copy"), folders[0], target=folders[1])
-    except PermissionError:
-        kind = "copy"
-    link(source, target, kind=kind)
+    else:
+        link(source, target, kind="reflink")
