@@ -58,9 +58,10 @@ def _looked_at(project: Project, keys: tuple[str, ...]) -> list[tuple[str, str]]
     looked = [("D" if path.endswith("/") else "F", path) for path in project.source.looked]
     looked += [("F", str(level_file(root, level))) for level in LEVELS]
     looked += [("F", name) for name in (".dvcignore", ".git/info/exclude", ".tidegate/run/repro.json")]
-    looked += [
-        ("T" if (root / path).is_dir() else "F", path) for path in dict.fromkeys(paths) if not is_url(path)
-    ]
+    trees = [path for path in dict.fromkeys(paths) if not is_url(path) and (root / path).is_dir()]
+    looked += [("F", path) for path in dict.fromkeys(paths) if not is_url(path) and path not in trees]
+    looked += [("T", path) for path in trees]
+    looked += [("F", f"{above}/{IGNORE_FILE}") for tree in trees for above in (*parents(tree), tree)]
     objects = cache / "files" / "md5"
     folders = sorted(objects.iterdir()) if objects.is_dir() else []
     return [*looked, *(("D", str(folder)) for folder in (objects, *folders))]
