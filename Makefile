@@ -13,6 +13,7 @@ PIP_INSTALL := $(PIP) install --quiet
 LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
 DVC := $(TOOLS)/dvc/bin/dvc
+DATACONTRACT := $(TOOLS)/datacontract/bin/datacontract
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format type layers bench docs tools wheel clean distclean
@@ -23,7 +24,7 @@ help: ## Show this list
 demo: $(LOCAL) ## Run the main job on real images and print its transcript
 	$(BIN)/python demo/run.py
 
-test: $(DEV) $(DVC) ## Run the whole test suite
+test: $(DEV) $(DVC) $(DATACONTRACT) ## Run the whole test suite
 	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(DEV) ## Check rules and format
@@ -46,7 +47,7 @@ bench: $(DEV) $(DVC) ## Run every benchmark; each prints its figures beside its 
 docs: $(DEV) ## Write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
-tools: $(DVC) ## Install the programs that tests compare with (dvc)
+tools: $(DVC) $(DATACONTRACT) ## Install the programs that tests compare with (dvc, datacontract)
 
 wheel: $(DEV) ## Build the wheel and the source archive into dist
 	$(BIN)/python -m build
@@ -76,3 +77,7 @@ $(DEV): pyproject.toml $(LOCAL)
 $(DVC):
 	$(PYTHON) -m venv $(TOOLS)/dvc
 	$(TOOLS)/dvc/bin/python -m pip --disable-pip-version-check install --quiet 'dvc>=3.55,<4' 'dvc-s3>=3'
+
+$(DATACONTRACT):
+	$(PYTHON) -m venv $(TOOLS)/datacontract
+	$(TOOLS)/datacontract/bin/python -m pip --disable-pip-version-check install --quiet 'datacontract-cli>=1.2,<2'

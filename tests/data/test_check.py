@@ -53,18 +53,18 @@ def values(*cells: str) -> str:
 
 CASES = [
     ("number", Check("range", Range(0, 2)), values("-1.0", "0", "2", "2.5", "null"), 2, "are out of range", "0 to 2"),
-    ("number", Check("range", Range(0, 2, True, True)), values("0.0", "1", "2"), 2, "are out of range", "above 0 and below 2"),
+    ("number", Check("range", Range(0, 2, True, True)), values("0.0", "1", "2"), 2, "are out of range", "above 0 and below 2"),  # noqa: E501
     ("integer", Check("range", Range(None, 9)), values("10", "9"), 1, "are out of range", "at most 9"),
     ("number", Check("step", 0.1), values("0.3::DOUBLE", "0.35::DOUBLE"), 1, "are off the step", "a multiple of 0.1"),
-    ("string", Check("values", ("a", "b'")), values("'a'", "'b'''", "'c'", "null"), 1, "are not allowed ones", "one of 'a', \"b'\""),
+    ("string", Check("values", ("a", "b'")), values("'a'", "'b'''", "'c'", "null"), 1, "are not allowed ones", "one of 'a', \"b'\""),  # noqa: E501
     ("integer", Check("values", (1, 2)), values("1", "3"), 1, "are not allowed ones", "one of 1, 2"),
     ("boolean", Check("values", (True,)), values("true", "false"), 1, "are not allowed ones", "one of True"),
     ("string", Check("pattern", r"^\d+$"), values("'12'", "'1a'", "'٣'"), 2, "do not match", r"a match of `^\d+$`"),
-    ("string", Check("length", Range(2, 3)), values("'é'", "'éé'", "'éééé'"), 2, "have another length", "2 to 3 characters"),
+    ("string", Check("length", Range(2, 3)), values("'é'", "'éé'", "'éééé'"), 2, "have another length", "2 to 3 characters"),  # noqa: E501
     ("string", Check("missing", ("N/A",)), values("'N/A'", "'a'"), 1, "stand for a missing one", "a value"),
-    ("string", Check("unique"), values("'a'", "'a'", "'a'", "'b'", "null", "null"), 2, "repeat an earlier one", "distinct values"),
-    ("date", Check("range", Range("2026-01-01")), values("date '2025-12-31'", "date '2026-01-01'"), 1, "are out of range", "at least 2026-01-01"),
-    ("timestamp", Check("range", Range(None, "2026-01-01T00:00:00")), values("timestamp '2026-01-01 00:00:01'"), 1, "are out of range", "at most 2026-01-01T00:00:00"),
+    ("string", Check("unique"), values("'a'", "'a'", "'a'", "'b'", "null", "null"), 2, "repeat an earlier one", "distinct values"),  # noqa: E501
+    ("date", Check("range", Range("2026-01-01")), values("date '2025-12-31'", "date '2026-01-01'"), 1, "are out of range", "at least 2026-01-01"),  # noqa: E501
+    ("timestamp", Check("range", Range(None, "2026-01-01T00:00:00")), values("timestamp '2026-01-01 00:00:01'"), 1, "are out of range", "at most 2026-01-01T00:00:00"),  # noqa: E501
 ]  # fmt: skip
 
 

@@ -76,7 +76,7 @@ def test_the_table_s_rules_are_read() -> None:
         + "  - {property: tidegate.banned, value: ['*ssn*']}\n"
         + "  - {property: tidegate.rules, value: [{expression: 'x is not null', policy: flag}]}\n"
         + "slaProperties: [{property: freshness, value: 2, unit: h, element: rows.x}, {property: uptime, value: 9}]\n"
-        + "customProperties: [{property: tidegate.serving, value: {unknown_fields: ignore}}, {property: mine, value: 1}]\n"
+        + "customProperties: [{property: tidegate.serving, value: {unknown_fields: ignore}}, {property: mine, value: 1}]\n"  # noqa: E501
         + "servers: [{server: a, type: local, path: a.csv}, {server: b, type: postgres}]\n"
     )
     contract = parse_contract(text)
@@ -120,7 +120,7 @@ def test_the_table_s_rules_are_read() -> None:
          "8:26: minimum is 'soon', expected a date such as 2026-01-31"),
         (f"{COLUMN}    logicalType: string\n    logicalTypeOptions: {{pattern: '('}}\n",
          "8:26: pattern `(` is no regular expression, missing ), unterminated subpattern at position 0"),
-        (f"{COLUMN}    logicalType: string\n    quality: [{{metric: invalidValues, arguments: {{validValues: [1]}}, mustBe: 0}}]\n",
+        (f"{COLUMN}    logicalType: string\n    quality: [{{metric: invalidValues, arguments: {{validValues: [1]}}, mustBe: 0}}]\n",  # noqa: E501
          "8:5: the value 1 is no string, its column is"),
         (f"{COLUMN}    unique: true\n    quality: [{{metric: duplicateValues, mustBe: 0}}]\n",
          "6:5: the rule `unique` is given twice, expected once"),

@@ -264,11 +264,17 @@ def _find(word: str, folder: Path, number: int) -> Path:
 
 
 def _plain(records: Any) -> list[dict[str, Any]]:
-    return [_texts(record._asdict() | _sentence(record)) for record in records]
+    return [_texts(_named(record)) for record in records]
 
 
-def _sentence(record: Any) -> dict[str, str]:
-    return {"sentence": str(record)} if isinstance(record, Violation) else {}
+def _named(record: Any) -> dict[str, Any]:
+    """A record's fields; a violation's `times` is its count, and it says its sentence."""
+    fields: dict[str, Any] = record._asdict()
+    return (
+        fields | {"count": fields.pop("times"), "sentence": str(record)}
+        if isinstance(record, Violation)
+        else fields
+    )
 
 
 def _texts(value: Any) -> Any:

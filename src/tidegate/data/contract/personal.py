@@ -10,9 +10,9 @@ NAMES = re.compile(
 )
 CONTENT = {
     "email addresses": re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}"),
+    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
     "phone numbers": re.compile(r"(\+\d|\(\d{3}\)|0\d)[\d ()./-]{6,}\d"),
     "IBANs": re.compile(r"[A-Z]{2}\d{2}( ?[A-Z0-9]{4}){3,7}( ?[A-Z0-9]{1,3})?"),
-    "social security numbers": re.compile(r"\d{3}-\d{2}-\d{4}"),
     "IP addresses": re.compile(r"(\d{1,3}\.){3}\d{1,3}"),
     "card numbers": re.compile(r"(\d[ -]?){12,18}\d"),
 }
