@@ -58,7 +58,7 @@ def add(root: Path, stage: NewStage, here: str = "", *, force: bool = False) -> 
         text = add_stage(path.read_text(encoding="utf-8") if path.exists() else "", stage, force=force)
         made = _checked(project, file, text).stages[stage_key(file, stage.name)]
         changed = [file]
-        hidden = () if project.config.core.no_scm else tuple(out.at for out in made.outs if out.cache)
+        hidden = () if project.config.core.no_scm else _cached(made, stage)
         for at in tracked_by_git(root, hidden):
             found = "is tracked by git already, expected only one of the two"
             raise ConflictError(at, found, hint=f"git rm -r --cached {at}")
@@ -147,6 +147,12 @@ def _refuse_place(project: Project, file: str, stage: NewStage) -> None:
         )
     for ignored in ignored_by_git(project.root, () if project.config.core.no_scm else (file,)):
         raise ConflictError(ignored, "is ignored by git, expected to be kept there", hint="edit .gitignore")
+
+
+def _cached(made: Stage, stage: NewStage) -> list[str]:
+    """The outs to keep out of git, in the order in which they were given."""
+    place = {out.path: number for number, out in enumerate(stage.outs)}
+    return [out.at for out in sorted(made.outs, key=lambda out: place.get(out.path, 0)) if out.cache]
 
 
 def _checked(project: Project, file: str, text: str) -> Index:
