@@ -7,8 +7,9 @@ import pytest
 from tidegate.errors import ConflictError, NotFoundError, UsageError
 from tidegate.flow.bring import Bringing, bring
 from tidegate.flow.commit import Committing, commit, unprotect
+from tidegate.flow.follow import Watch
 from tidegate.flow.remove import Removing, remove
-from tidegate.flow.track import Adding, Watch, add
+from tidegate.flow.track import Adding, add
 from tidegate.pipeline.project import open_project
 from tidegate.pipeline.reproduce import reproduce, states
 

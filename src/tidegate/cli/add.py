@@ -1,20 +1,16 @@
 """`tidegate add`: put data files and directories under version control."""
 
-import os
-import shlex
-import sys
-import time
-from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import Meter, note, say_git, seen
 from tidegate.errors import UsageError
-from tidegate.flow.track import Adding, Tracking, Watch, add
+from tidegate.flow.follow import Watch
+from tidegate.flow.track import Adding, Tracking, add
 from tidegate.store.layout import find_root, standing
-
-_EVERY_S = 0.2
 
 
 @click.command("add")
@@ -58,65 +54,21 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, verbose: bo
         relink=not options["no_relink"],
         force=options["force"],
     )
-    meter = Meter("adding", shown=not quiet and not as_json)
-    if options["out"] or options["to_remote"]:
-        from tidegate.flow.bring import Bringing, bring
-
-        remote = Bringing(
-            options["out"] or "", options["to_remote"], options["remote"], options["remote_jobs"]
-        )
-        done = bring(root, asked, remote, watch=meter.watch())
-    else:
-        done = add(root, asked, watch=meter.watch())
-    meter.clear()
+    with Meter("adding", shown=not quiet and not as_json) as meter:
+        done = _add(root, asked, options, watch=Watch(note, meter.count))
     if as_json:
         print_json({"added": [_fields(one) for one in done.added], "git_add": done.to_git})
     elif not quiet:
         _report(done, here, verbose=verbose)
 
 
-class Meter:
-    """A line on a terminal that counts the files of long work; silent otherwise."""
+def _add(root: Path, asked: Adding, options: dict[str, Any], *, watch: Watch) -> Tracking:
+    if not options["out"] and not options["to_remote"]:
+        return add(root, asked, watch=watch)
+    from tidegate.flow.bring import Bringing, bring
 
-    def __init__(self, doing: str, *, shown: bool = True) -> None:
-        self._doing = doing
-        self._is_shown = shown and sys.stderr.isatty()
-        self._files = self._bytes = 0
-        self._due = time.monotonic() + _EVERY_S
-
-    def watch(self) -> Watch:
-        """Who the verb is told to talk to."""
-        return Watch(note, self._count)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._is_shown:
-            click.echo("\r\x1b[K", nl=False, err=True)
-
-    def _count(self, size: int) -> None:
-        self._files += 1
-        self._bytes += size
-        if self._is_shown and time.monotonic() >= self._due:
-            self._due = time.monotonic() + _EVERY_S
-            text = f"\r{self._doing}: {self._files} files, {self._bytes / 1e6:.0f} MB\x1b[K"
-            click.echo(text, nl=False, err=True)
-
-
-def note(text: str) -> None:
-    """What happens besides, on standard error."""
-    click.echo(f"note:  {text}", err=True)
-
-
-def say_git(paths: Sequence[str], here: str) -> None:
-    """The command that hands these files over to git, if there are any."""
-    if paths:
-        words = " ".join(shlex.quote(seen(path, here)) for path in paths)
-        say(f"next: git add {words}")
-
-
-def seen(path: str, here: str) -> str:
-    """A path from the root as seen from `here`."""
-    return os.path.relpath(path, here) if here else path
+    to = Bringing(options["out"] or "", options["to_remote"], options["remote"], options["remote_jobs"])
+    return bring(root, asked, to, watch=watch)
 
 
 def _report(done: Tracking, here: str, *, verbose: bool) -> None:

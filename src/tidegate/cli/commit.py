@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from tidegate.cli.add import Meter, say_git
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import Meter, note, say_git
 from tidegate.flow.commit import Committing, commit
+from tidegate.flow.follow import Watch
 from tidegate.pipeline.targets import Choice, address
 from tidegate.store.layout import find_root, standing
 
@@ -36,9 +37,8 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, verbose: bo
     here = standing(root)
     choice = Choice(recursive=options["recursive"], with_deps=options["with_deps"])
     asked = Committing(targets, here, choice, options["force"], relink=not options["no_relink"])
-    meter = Meter("committing", shown=not quiet and not as_json)
-    done = commit(root, asked, confirm=_confirm, watch=meter.watch())
-    meter.clear()
+    with Meter("committing", shown=not quiet and not as_json) as meter:
+        done = commit(root, asked, confirm=_confirm, watch=Watch(note, meter.count))
     if as_json:
         stages = [{"stage": key, "changed": list(changes)} for key, changes in done.stages.items()]
         print_json({"committed": stages, "git_add": done.to_git})

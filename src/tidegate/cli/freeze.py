@@ -2,8 +2,8 @@
 
 import click
 
-from tidegate.cli.add import say_git
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import say_git
 from tidegate.flow.stages import freeze
 from tidegate.pipeline.targets import address
 from tidegate.store.layout import find_root, standing

@@ -2,10 +2,10 @@
 
 import click
 
-from tidegate.cli.add import note, say_git
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import note, say_git
+from tidegate.flow.follow import Watch
 from tidegate.flow.remove import Removing, remove
-from tidegate.flow.track import Watch
 from tidegate.pipeline.targets import address
 from tidegate.store.layout import find_root, standing
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import click
 
-from tidegate.cli.add import say_git
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import say_git
 from tidegate.errors import TidegateError
 from tidegate.flow.stages import Listing, add, list_stages, summary
 from tidegate.pipeline.edit import NewOut, NewStage, join_command, params_by_file

@@ -2,8 +2,8 @@
 
 import click
 
-from tidegate.cli.add import seen
 from tidegate.cli.output import json_option, print_json, say
+from tidegate.cli.progress import seen
 from tidegate.flow.commit import unprotect
 from tidegate.store.layout import find_root, standing
 

@@ -8,8 +8,9 @@ from tidegate.data.cache import add_path, ensure_dvc
 from tidegate.data.checkout import checkout
 from tidegate.data.hash import Hashed, dir_object, hash_path, list_tree
 from tidegate.errors import ConflictError, NotFoundError, UnavailableError, UsageError
-from tidegate.flow.places import Place, find_places
-from tidegate.flow.track import UNSEEN, Adding, Tracking, Watch, from_root, track
+from tidegate.flow.follow import UNSEEN, Watch
+from tidegate.flow.places import Place, find_places, from_root
+from tidegate.flow.track import Adding, Tracking, track
 from tidegate.pipeline.project import Project, open_project
 from tidegate.pipeline.stages import is_url
 

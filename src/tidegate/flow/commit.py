@@ -13,7 +13,8 @@ from tidegate.data.hash import Hashed
 from tidegate.data.md5 import MD5
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.flow.autostage import autostage
-from tidegate.flow.track import UNSEEN, Watch, from_root
+from tidegate.flow.follow import UNSEEN, Watch
+from tidegate.flow.places import from_root
 from tidegate.pipeline.lockfile import Entry, lock_of
 from tidegate.pipeline.plan import Seen, changed_inputs
 from tidegate.pipeline.project import Project, hash_once, look, open_project

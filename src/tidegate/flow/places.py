@@ -9,6 +9,7 @@ from tidegate.data.ignore import ignore_rules
 from tidegate.errors import ConflictError, NotFoundError, UsageError
 from tidegate.pipeline.project import Project
 from tidegate.pipeline.stages import DATA_SUFFIX, PIPELINE, Out, Stage
+from tidegate.pipeline.targets import from_here
 
 _Owners = Mapping[str, tuple[Stage, Out]]
 
@@ -50,6 +51,12 @@ def find_places(
             raise ConflictError(place.file, f"exists, and does not track `{place.at}`", hint=hint)
     _refuse_by_git(project, places)
     return places
+
+
+def from_root(project: Project, here: str, word: str) -> str:
+    """A path typed in `here`, absolute ones included, as seen from the root."""
+    at = from_here(here, word)
+    return os.path.relpath(at, project.root) if at.startswith(f"{project.root}/") else at
 
 
 def _place(owners: _Owners, at: str) -> Place:

@@ -7,9 +7,10 @@ from typing import NamedTuple
 from tidegate.data.checkout import clear, unlink_shared
 from tidegate.data.dvclock import Claim, repo_lock, rwlock
 from tidegate.data.gitignore import unignore_paths
-from tidegate.errors import NotFoundError, UsageError
+from tidegate.errors import NotFoundError
 from tidegate.flow.autostage import autostage
-from tidegate.flow.track import UNSEEN, Watch
+from tidegate.flow.follow import UNSEEN, Watch
+from tidegate.flow.groups import refuse_part
 from tidegate.pipeline.edit import drop_lock_entries, remove_stage
 from tidegate.pipeline.lockfile import lock_of
 from tidegate.pipeline.project import Project, open_project
@@ -71,20 +72,6 @@ def _named(project: Project, words: Iterable[str], here: str) -> list[str]:
             raise NotFoundError(word, found, hint=f"tidegate remove {word}{DATA_SUFFIX}") from None
         refuse_part(project, word, keys, verb="remove")
     return list(dict.fromkeys(keys))
-
-
-def refuse_part(project: Project, word: str, keys: list[str], *, verb: str) -> None:
-    """Raise UsageError for one of the stages that a `foreach` or `matrix` makes: it has no text of its own to edit."""
-    chosen = [project.stages[key] for key in keys]
-    for stage in chosen:
-        made = [key for key, one in project.stages.items() if stage.group and _is_beside(one, stage)]
-        if not set(made).issubset(keys):
-            found = f"is one of {len(made)} stages that `{stage.group}` makes, expected all of them or none"
-            raise UsageError(word, found, hint=f"tidegate {verb} {stage.group}")
-
-
-def _is_beside(one: Stage, other: Stage) -> bool:
-    return one.file == other.file and one.group == other.group
 
 
 def _let_go(project: Project, stage: Stage, *, outs: bool) -> dict[str, Path]:

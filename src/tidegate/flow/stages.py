@@ -13,7 +13,7 @@ from tidegate.data.statcache import StatCache
 from tidegate.data.yaml import parse_yaml
 from tidegate.errors import ConflictError, NotFoundError, TidegateError, UsageError
 from tidegate.flow.autostage import autostage
-from tidegate.flow.remove import refuse_part
+from tidegate.flow.groups import refuse_part
 from tidegate.pipeline.edit import NewStage, add_stage, set_frozen
 from tidegate.pipeline.index import Index, load_file, load_index
 from tidegate.pipeline.project import Project, open_project

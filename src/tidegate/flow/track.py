@@ -1,6 +1,5 @@
 """`add`: put data under version control as DVC does; each file is read once, unchanged ones not at all."""
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -15,9 +14,9 @@ from tidegate.data.md5 import MD5
 from tidegate.errors import NotFoundError
 from tidegate.flow.autostage import autostage
 from tidegate.flow.branch import add_branch
-from tidegate.flow.places import Place, find_places
+from tidegate.flow.follow import UNSEEN, Watch
+from tidegate.flow.places import Place, find_places, from_root
 from tidegate.pipeline.project import Project, open_project
-from tidegate.pipeline.targets import from_here
 from tidegate.pipeline.work import dvc_locks
 from tidegate.store.files import write_atomic
 
@@ -51,16 +50,6 @@ class Tracking(NamedTuple):
 
     added: tuple[Added, ...]
     to_git: tuple[str, ...] = ()
-
-
-class Watch(NamedTuple):
-    """Who follows the work: told whom it waits for, and the size of each file that is done."""
-
-    note: Callable[[str], None] = lambda text: None
-    stored: Callable[[int], None] | None = None
-
-
-UNSEEN = Watch()
 
 
 def add(root: Path, asked: Adding, *, watch: Watch = UNSEEN) -> Tracking:
@@ -132,12 +121,6 @@ def matching(patterns: Iterable[str], folder: Path) -> list[str]:
     if not found:
         raise NotFoundError(" ".join(asked), "matches nothing, expected a pattern of files")
     return found
-
-
-def from_root(project: Project, here: str, word: str) -> str:
-    """A path typed in `here`, absolute ones included, as seen from the root."""
-    at = from_here(here, word)
-    return os.path.relpath(at, project.root) if at.startswith(f"{project.root}/") else at
 
 
 def _is_hidden(project: Project, place: Place) -> bool:
