@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more about the machine than about the code
+settings.register_profile("tidegate", deadline=None)
+settings.load_profile("tidegate")
 
 ROOT = Path(__file__).parents[1]
 

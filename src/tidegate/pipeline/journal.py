@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from tidegate.errors import TidegateError
+
 
 class Progress(NamedTuple):
     """A run under way.
@@ -32,6 +34,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._guard = threading.Lock()
+        self._is_over = False
         left = _read(path)
         self.progress = Progress(debris=left.debris) if not left.ran else left._replace(groups={})
         _stop(left.groups)
@@ -44,8 +47,10 @@ class Journal:
                 self._write(self.progress._replace(id=new_run_id(now), started=now))
 
     def working(self, stage: str, group: int) -> None:
-        """Note the process group now at work for a stage."""
+        """Note the process group now at work for a stage; TidegateError when the run is being ended."""
         with self._guard:
+            if self._is_over:
+                raise TidegateError(f"stage `{stage}`", "ended with the run")
             groups = {**self.progress.groups, stage: (group, _born(group))}
             self._write(self.progress._replace(groups=groups))
 
@@ -62,7 +67,9 @@ class Journal:
             self._write(self.progress._replace(groups=groups, debris={**self.progress.debris, **debris}))
 
     def stop(self) -> None:
-        """End every process group at work."""
+        """End every process group at work, and any that is just starting."""
+        with self._guard:
+            self._is_over = True
         _stop(self.progress.groups)
 
     def clear(self) -> None:

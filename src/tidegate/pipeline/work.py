@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tidegate.data.cache import ensure_dvc, has_object, save_object
+from tidegate.data.cache import add_path, ensure_dvc, has_object
 from tidegate.data.checkout import checkout, clear, discard, unlink_shared
 from tidegate.data.dvclock import Claim, DvcLocks, repo_lock, rwlock
 from tidegate.data.gitignore import ignore_paths
@@ -43,10 +43,11 @@ def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...], environment: Mapp
     began = time.monotonic()
     known = None if _must_run(job, reasons) else _restored(job, stage)
     if known:
-        _record(job, stage, known, is_saved=True)
+        _keep(job, stage, known)
+        _record(job, stage, known)
         return Step(stage.key, "restored", reasons, time.monotonic() - began)
     if stage.frozen or stage.cmd is None:
-        _record(job, stage, _as_found(job.project, stage))
+        _record(job, stage, _as_found(job, stage))
         return Step(stage.key, "saved", reasons, time.monotonic() - began)
     if job.options.ask and not job.listener.confirm(f"run stage `{address(stage.key, job.here)}`?"):
         raise TidegateError(f"stage `{stage.key}`", "not confirmed, so it did not run")
@@ -177,10 +178,17 @@ def _is_in_place(project: Project, at: str, hashed: Hashed) -> bool:
     return now is not None and now.md5 == hashed.md5
 
 
-def _as_found(project: Project, stage: Stage) -> Entry:
+def _keep(job: Job, stage: Stage, entry: Entry) -> None:
+    """Save what is in place but was never saved, as after a run without commit."""
+    for out in stage.outs:
+        if not has_object(job.project.cache, entry.outs[out.path]):
+            _take(job, stage, out)
+
+
+def _as_found(job: Job, stage: Stage) -> Entry:
     """The entry of a stage whose outs nobody makes here: what lies in their places is the truth."""
-    entry = project.lock.get(stage.key) or Entry(stage.cmd, {}, {}, {})
-    return entry._replace(outs={out.path: hash_out(project, stage, out) for out in stage.outs})
+    entry = job.project.lock.get(stage.key) or Entry(stage.cmd, {}, {}, {})
+    return entry._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
 
 
 def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
@@ -202,7 +210,16 @@ def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
             raise
         finally:
             project.hashes.clear()
-        return inputs._replace(outs={out.path: hash_out(project, stage, out) for out in stage.outs})
+        return inputs._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
+
+
+def _take(job: Job, stage: Stage, out: Out) -> Hashed:
+    """The hash of an out, which is saved to the cache on the way where it belongs there."""
+    project = job.project
+    is_kept = job.options.commit and (out.cache or out.kind != "out")
+    if not is_kept or not (project.root / out.at).exists():
+        return hash_out(project, stage, out)
+    return add_path(project.cache, out.at, link=out.cache)
 
 
 def _make_room(job: Job, stage: Stage) -> None:
@@ -245,17 +262,11 @@ def _shown(root: Path, path: Path) -> Path:
     return path.relative_to(root) if path.is_relative_to(root) else path
 
 
-def _record(job: Job, stage: Stage, entry: Entry, *, is_saved: bool = False) -> None:
-    """Objects first, then what names them: a crash in between loses nothing but time."""
+def _record(job: Job, stage: Stage, entry: Entry) -> None:
+    """Once the objects are safe, name them: a crash in between loses nothing but time."""
     project = job.project
-    if job.options.commit:
-        for out in stage.outs:
-            if (out.cache or out.kind != "out") and not (
-                is_saved and has_object(project.cache, entry.outs[out.path])
-            ):
-                save_object(project.cache, out.at, entry.outs[out.path], link=out.cache)
-        if not stage.is_data:
-            save_run(project.cache, stage, entry)
+    if job.options.commit and not stage.is_data:
+        save_run(project.cache, stage, entry)
     ignore_paths(project.root, [out.at for out in stage.outs if out.cache])
     record_entry(project, stage, entry)
 
