@@ -103,7 +103,10 @@ def test_the_cache_is_configured(root):
         ("['remote \"r\"']\n    jobs = 2\n", "config:2: remote `r` has no `url`"),
         ("['remote \"r\"']\n    url = s4://b\n", "config:2: unknown scheme `s4://`, expected one of s3, gs"),
         ("['remote \"r\"']\n    url = s3://b\n    keyfile = k\n", "config:3: unknown key `keyfile`"),
-        ("['remote \"r\"']\n    url = ssh://h/p\n    port = x\n", "config:3: `x` found, expected a whole number"),
+        (
+            "['remote \"r\"']\n    url = ssh://h/p\n    port = x\n",
+            "config:3: `x` found, expected a whole number",
+        ),
     ],
 )
 def test_what_dvc_refuses_is_an_error_with_its_line(root, written, said):
@@ -136,7 +139,7 @@ def test_remotes_are_edited_line_by_line(root, file):
         "# mine\n[core]\n    autostage = true # why\n    remote = store\n['remote \"store\"']\n"
         "    url = ../../store\n['remote \"other\"']\n    url = s3://b\n    region = eu\n"
     )
-    assert text(root, "config.local") == "['remote \"other\"']\n    secret_access_key = \"x,y\"\n"
+    assert text(root, "config.local") == '[\'remote "other"\']\n    secret_access_key = "x,y"\n'
     assert read_level(file)["core"] == {"autostage": "true", "remote": "store"}
 
 
@@ -207,7 +210,11 @@ def test_line_ends_and_comments_of_others_stay():
     assert unset_entry(before, "absent", "absent") == before
 
 
-@given(st.text(st.characters(codec="utf-8", exclude_characters="\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), min_size=1))
+@given(
+    st.text(
+        st.characters(codec="utf-8", exclude_characters="\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"), min_size=1
+    )
+)
 def test_every_value_that_can_be_written_is_read_back(value):
     try:
         written = f"[s]\n    k = {quote(value, may_triple=True)}\n"

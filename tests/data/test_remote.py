@@ -99,9 +99,19 @@ def test_a_url_may_build_on_another_remote():
         ("", "x", NotFoundError, "remote x: not configured"),
         ("['remote \"store\"']\n url = /x\n", "stor", NotFoundError, "did you mean `store`"),
         ("['remote \"r\"']\n url = remote://r/x\n", "r", UsageError, "leads back to itself"),
-        ("['remote \"r\"']\n url = s3://b\n version_aware = true\n", "r", UsageError, "`version_aware` is not"),
+        (
+            "['remote \"r\"']\n url = s3://b\n version_aware = true\n",
+            "r",
+            UsageError,
+            "`version_aware` is not",
+        ),
         ("['remote \"r\"']\n url = s3://b\n worktree = True\n", "r", UsageError, "`worktree` is not"),
-        ("['remote \"r\"']\n url = hdfs://h/p\n", "r", UsageError, "`hdfs://` is not supported, expected one of a"),
+        (
+            "['remote \"r\"']\n url = hdfs://h/p\n",
+            "r",
+            UsageError,
+            "`hdfs://` is not supported, expected one of a",
+        ),
     ],
 )
 def test_a_remote_that_cannot_be_opened_says_why(text, name, kind, said):
@@ -153,10 +163,18 @@ def test_options_of_s3_become_those_of_s3fs(monkeypatch):
         "profile": "p",
         "use_ssl": False,
         "client_kwargs": {"region_name": "eu", "endpoint_url": "http://h:1", "verify": False},
-        "config_kwargs": {"read_timeout": 7},
-        "s3_additional_kwargs": {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": b"key", "ACL": "private"},
+        "config_kwargs": {"retries": {"max_attempts": 0}, "read_timeout": 7},
+        "s3_additional_kwargs": {
+            "SSECustomerAlgorithm": "AES256",
+            "SSECustomerKey": b"key",
+            "ACL": "private",
+        },
     }
-    assert backends.s3_arguments({}, "r") == {"use_ssl": True, "cache_regions": True}
+    assert backends.s3_arguments({}, "r") == {
+        "use_ssl": True,
+        "cache_regions": True,
+        "config_kwargs": {"retries": {"max_attempts": 0}},
+    }
     with pytest.raises(UsageError, match="exclude each other"):
         backends.s3_arguments({"acl": "x", "grant_read": "y"}, "r")
     with pytest.raises(UsageError, match="exclude each other"):
@@ -164,11 +182,13 @@ def test_options_of_s3_become_those_of_s3fs(monkeypatch):
 
 
 def test_botos_own_files_are_used(monkeypatch, tmp_path):
-    (tmp_path / "conf").write_text("[profile p]\ns3 =\n  addressing_style = path\n  multipart_threshold = 1MB\n")
+    (tmp_path / "conf").write_text(
+        "[profile p]\ns3 =\n  addressing_style = path\n  multipart_threshold = 1MB\n"
+    )
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "before")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "conf"))
     made = backends.s3_arguments({"profile": "p", "credentialpath": "after"}, "r")
-    assert made["config_kwargs"] == {"s3": {"addressing_style": "path"}}
+    assert made["config_kwargs"]["s3"] == {"addressing_style": "path"}
     assert os.environ["AWS_SHARED_CREDENTIALS_FILE"] == "before"
 
 
@@ -194,7 +214,9 @@ def test_options_of_azure_become_those_of_adlfs(monkeypatch, tmp_path):
 
 def test_options_of_ssh_become_those_of_sshfs():
     made = backends.ssh_arguments(
-        remote_config("ssh://me:p%40@h:22/p", user="you", port="23", keyfile="/k", timeout="5", max_sessions="4")
+        remote_config(
+            "ssh://me:p%40@h:22/p", user="you", port="23", keyfile="/k", timeout="5", max_sessions="4"
+        )
     )
     assert made["host"], made["username"] == ("h", "you")
     assert (made["port"], made["client_keys"], made["password"]) == (23, ["/k"], "p@")

@@ -29,7 +29,10 @@ _S3_TRANSFER_KEYS = (
 
 
 def _make_s3(config: RemoteConfig) -> Any:
-    return load("s3fs:S3FileSystem")(**_FRESH, **s3_arguments(config.options, config.name))
+    system = load("s3fs:S3FileSystem")(**_FRESH, **s3_arguments(config.options, config.name))
+    # boto, s3fs and tidegate would each try again: a minute without an answer from a wrong address
+    system.retries = 1
+    return system
 
 
 def s3_arguments(options: Options, name: str) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def s3_arguments(options: Options, name: str) -> dict[str, Any]:
         "use_ssl": is_true(options, "use_ssl", default=True),
         "anon": is_true(options, "allow_anonymous_login") or None,
         "client_kwargs": _set(client),
-        "config_kwargs": timeouts | _s3_section(options.get("profile")),
+        "config_kwargs": {"retries": {"max_attempts": 0}} | timeouts | _s3_section(options.get("profile")),
         "s3_additional_kwargs": _s3_extras(options, name),
         "cache_regions": _caches_regions(options) or None,
     }

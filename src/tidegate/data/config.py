@@ -202,7 +202,9 @@ def _remote(name: str, values: dict[str, Value]) -> RemoteConfig:
     elif scheme in REMOTE_KEYS:
         known = REMOTE_KEYS[scheme]
     else:
-        near = did_you_mean(scheme, REMOTE_KEYS) or f", expected one of {', '.join(filter(None, REMOTE_KEYS))}"
+        near = (
+            did_you_mean(scheme, REMOTE_KEYS) or f", expected one of {', '.join(filter(None, REMOTE_KEYS))}"
+        )
         raise UsageError(url.where, f"unknown scheme `{scheme}://`{near}")
     for key, value in values.items():
         check_value(check_key(key, known, value.where), value.text, value.where)

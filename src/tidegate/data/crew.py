@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
-TRIES = 5
+TRIES = 6
+THREAD_NAME = "tidegate-crew"
 FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 10.0
 _TICK_S = 0.5
@@ -84,7 +85,7 @@ class Crew:
                 results.put(_Crash(error))
             results.put(None)
 
-        threads = [Thread(target=labor, daemon=True) for _ in range(self._jobs)]
+        threads = [Thread(target=labor, name=THREAD_NAME, daemon=True) for _ in range(self._jobs)]
         for thread in threads:
             thread.start()
         try:

@@ -108,7 +108,12 @@ def quote(value: str, *, may_triple: bool = False) -> str:
         raise UsageError("config", "a value with line breaks or with both kinds of quotes, expected one line")
     if both:
         return f"'''{value}'''"
-    bare = value == value.strip() and not {value[0], value[-1]} & _QUOTES and "," not in value and "#" not in value
+    bare = (
+        value == value.strip()
+        and not {value[0], value[-1]} & _QUOTES
+        and "," not in value
+        and "#" not in value
+    )
     if bare:
         return value
     return f"'{value}'" if '"' in value else f'"{value}"'
