@@ -340,6 +340,12 @@ class Web(http.server.SimpleHTTPRequestHandler):
             return
         super().do_GET()
 
+    def do_HEAD(self):
+        if "headless" in self.path:
+            self.send_error(405)
+        else:
+            super().do_HEAD()
+
     def log_message(self, *_):
         return
 
@@ -361,7 +367,7 @@ def web(folder, **settings):
             thread.join()
 
 
-@pytest.mark.parametrize("top", ["ranged", "plain"])
+@pytest.mark.parametrize("top", ["ranged", "plain", "ranged/headless"])
 def test_the_web_can_be_read(tmp_path, top):
     data = b"0123456789"
     place = tmp_path / top / "files" / "md5" / "ab"

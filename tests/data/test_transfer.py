@@ -80,10 +80,8 @@ def failures(result) -> dict[str, str]:
 class Flaky(LocalRemote):
     """Breaks off the first `times` transfers of each key after some bytes, as a cut connection does."""
 
-    jobs = 3
-
     def __init__(self, folder, times=0, piece=2, error=ConnectionError):
-        super().__init__(folder)
+        super().__init__(folder, jobs=3)
         self.asked_from = []
         self._left: dict[str, int] = {}
         self._times, self._piece, self._error = times, piece, error

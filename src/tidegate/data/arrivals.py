@@ -132,7 +132,7 @@ def _sweep(folder: str) -> None:
     """Parts that nobody came back for in days make room."""
     oldest = time.time() - _KEEP_PARTS_S
     with os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name != ".lock" and entry.stat().st_mtime < oldest:
-                with suppress(FileNotFoundError):
-                    os.unlink(entry.path)  # noqa: PTH108
+        old = [entry.path for entry in entries if entry.name != ".lock" and entry.stat().st_mtime < oldest]
+    for path in old:
+        with suppress(FileNotFoundError):
+            os.unlink(path)  # noqa: PTH108

@@ -18,6 +18,7 @@ _PARTIAL = 206
 _FIRST_ERROR = 400
 _NOT_FOUND = (404, 410)
 _FORBIDDEN = (401, 403)
+_NO_HEAD = (405, 501)
 _BEYOND_END = 416
 
 
@@ -67,12 +68,17 @@ class HttpRemote(FsspecRemote):
 
 
 async def _exists(system: Any, url: str) -> bool:
+    """Some servers answer only whole requests; then the bytes are not read."""
     session = await system.set_session()
     async with session.head(url, allow_redirects=True) as answer:
-        if answer.status in (*_NOT_FOUND, *_FORBIDDEN):
-            return False
-        _check(answer.status, url)
-        return True
+        status = answer.status
+    if status in _NO_HEAD:
+        async with session.get(url) as answer:
+            status = answer.status
+    if status in (*_NOT_FOUND, *_FORBIDDEN):
+        return False
+    _check(status, url)
+    return True
 
 
 async def _download(system: Any, url: str, gathering: Gathering) -> None:

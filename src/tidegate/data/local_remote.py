@@ -17,17 +17,19 @@ _MODE = 0o444
 
 def open_local(config: RemoteConfig) -> "LocalRemote":
     """The directory that a remote's url names, be it there already or not."""
-    return LocalRemote(config.url.removeprefix("file://").rstrip("/") or "/")
+    folder = config.url.removeprefix("file://").rstrip("/") or "/"
+    return LocalRemote(folder, jobs=int(config.options.get("jobs", 1)))
 
 
 class LocalRemote:
     """Files below a directory; each appears whole, by a rename."""
 
-    jobs = 1
     is_buffered = True
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, jobs: int = 1) -> None:
+        """On a local disk, threads only take turns; a network disk may gain by more jobs."""
         self.where = folder
+        self.jobs = jobs
 
     def have(self, keys: Collection[str]) -> set[str]:
         """Those of the keys that are files here."""
