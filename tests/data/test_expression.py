@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.data.contract.expression import parse_expression, quote_name, quote_value
+from tidegate.data.contract.expression import parse_expression
+from tidegate.data.contract.quote import quote_name, quote_value
 from tidegate.data.contract.rules import Column
 from tidegate.errors import UsageError
 
@@ -47,11 +48,12 @@ def test_an_expression_has_the_value_that_sql_gives_it(text: str, value: bool | 
         ("a <", "expression at its end: expected a column, a number or 'text'"),
         ("a ! b", "expression `a ! b`: `! b` is not understood"),
         ("a < b c", "expression at `c`: expected `and`, `or` or the end"),
-        ("a < s", "expression at its end: a number cannot be compared with a string"),
-        ("a + s > 1", "expression at `>`: found a string before it, expected a number"),
+        ("a < s", "expression: a number cannot be compared with a string"),
+        ("a + s > 1", "expression: found a string, expected a number"),
         ("a", "expression `a`: is a number, expected true or false"),
         ("aa < 1", "expression: unknown column `aa`, did you mean `a`?"),
         ("abss(a) < 1", "expression: unknown function `abss`, did you mean `abs`?"),
+        ("a < )", "expression at `)`: expected a column, a number or 'text'"),
         ("a not 3", "expression at `3`: expected `in` or `between` after `not`"),
         ("a; drop table t", "expression `a; drop table t`: `; drop table` is not understood"),
         ("(" * 5000 + "a", "expression: nested too deep, expected a short rule"),

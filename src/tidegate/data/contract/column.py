@@ -184,24 +184,20 @@ def _items(place: Place, tensor: Place | None) -> Items:
 def _with_tensor(items: Items, tensor: Place) -> Items:
     """The dimensions as `tidegate.tensor` says them, the first one being the batch."""
     tensor.mapping(("shape", "datatype"), what="tidegate.tensor")
-    dims = [dim.value for dim in tensor.at("shape").items(what="shape")]
-    if (
-        len(dims) < 2
-        or dims[0] != -1
-        or not all(isinstance(dim, int) and (dim > 0 or dim == -1) for dim in dims)
-    ):
-        raise tensor.at("shape").wrong(f"shape is {dims}, expected -1 for the batch, then the dimensions")
-    shape = tuple(dims[1:])
-    is_flat = len(items.shape) == 1 < len(shape) and items.shape[0] in (-1, math.prod(shape))
-    if len(shape) != len(items.shape) and not is_flat:
-        raise tensor.at("shape").wrong(
-            f"shape has {len(shape)} dimensions, the arrays have {len(items.shape)}"
-        )
-    if len(shape) == len(items.shape) and any(
-        -1 not in pair and pair[0] != pair[1] for pair in zip(shape, items.shape, strict=True)
-    ):
+    shape = _tensor_shape(tensor.at("shape"))
+    if len(items.shape) == 1 < len(shape):  # the standard's array is the flat form of the tensor
+        shape = (-1 if -1 in shape else math.prod(shape),)
+    if len(shape) != len(items.shape):
+        found = f"shape has {len(shape)} dimensions, the arrays have {len(items.shape)}"
+        raise tensor.at("shape").wrong(found)
+    if any(-1 not in pair and pair[0] != pair[1] for pair in zip(shape, items.shape, strict=True)):
         raise tensor.at("shape").wrong(f"shape is {list(shape)}, the arrays have {list(items.shape)}")
-    if is_flat:
-        return items._replace(shape=(math.prod(shape) if -1 not in shape else -1,), size=Range())
-    merged = tuple(max(one, two) for one, two in zip(shape, items.shape, strict=True))
-    return items._replace(shape=merged)
+    return items._replace(shape=tuple(max(pair) for pair in zip(shape, items.shape, strict=True)))
+
+
+def _tensor_shape(place: Place) -> tuple[int, ...]:
+    dims = [dim.value for dim in place.items(what="shape")]
+    is_whole = all(isinstance(dim, int) and (dim > 0 or dim == -1) for dim in dims)
+    if len(dims) < 2 or dims[0] != -1 or not is_whole:
+        raise place.wrong(f"shape is {dims}, expected -1 for the batch, then the dimensions")
+    return tuple(dims[1:])

@@ -4,7 +4,7 @@ from typing import Any
 
 from tidegate.data.contract.rules import Column, Contract, Items, Range, argument_of
 
-WORDS = {"string": "text", "date": "2026-01-31", "timestamp": "2026-01-31T12:00:00", "boolean": True}
+WORDS = {"date": "2026-01-31", "timestamp": "2026-01-31T12:00:00", "boolean": True}
 
 
 def example_row(contract: Contract) -> dict[str, Any]:
@@ -19,17 +19,20 @@ def _value(column: Column) -> Any:
     if values:
         return values[0]
     if column.kind == "array":
-        items: Items = argument_of(column, "items") or Items("number")
-        least = int(items.size.low or 1) if isinstance(items.size.low, int | float) else 1
-        return _filled(
-            _value(Column("", items.kind, checks=items.checks)), [least if d < 0 else d for d in items.shape]
-        )
+        return _array(argument_of(column, "items") or Items("number"))
     limits = argument_of(column, "range") or Range()
     if column.kind in ("number", "integer"):
         return _inside(column.kind, limits, argument_of(column, "step"))
-    if limits.low is not None or limits.high is not None:
-        return limits.high if limits.low is None else limits.low
-    return _text(argument_of(column, "length") or Range()) if column.kind == "string" else WORDS[column.kind]
+    if column.kind == "string":
+        return _text(argument_of(column, "length") or Range())
+    end = limits.high if limits.low is None else limits.low
+    return WORDS[column.kind] if end is None else end
+
+
+def _array(items: Items) -> Any:
+    least = int(items.size.low) if isinstance(items.size.low, int | float) else 1
+    item = _value(Column("", items.kind, checks=items.checks))
+    return _filled(item, [least if dim < 0 else dim for dim in items.shape])
 
 
 def _filled(value: Any, shape: list[int]) -> Any:

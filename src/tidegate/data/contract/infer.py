@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidegate.data.contract.expression import quote_name
 from tidegate.data.contract.personal import suspect
 from tidegate.data.contract.profile import Profile, profile_columns, value_sql
+from tidegate.data.contract.quote import quote_name
 from tidegate.data.contract.render import render_contract
 from tidegate.data.contract.rules import Check, Column, Contract, Items, Range, Server, TableRules
 from tidegate.data.contract.source import Source, connect, open_source, run

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from tidegate.data.contract.expression import Run
 from tidegate.data.contract.rules import NONE_ALLOWED, Check, Column, Contract, Policy, Violation, checks_of
 from tidegate.data.contract.say import NAMES, expected, short
+from tidegate.data.contract.terms import Run
 from tidegate.data.contract.value import WRONG, breaks, is_missing, read_value
 from tidegate.errors import did_you_mean
 

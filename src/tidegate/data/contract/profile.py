@@ -5,7 +5,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidegate.data.contract.expression import quote_name
+from tidegate.data.contract.quote import quote_name
 from tidegate.data.contract.source import Source, run
 from tidegate.data.contract.sql import FROM_TEXT, PHYSICAL
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidegate.data.contract.expression import quote_value
+from tidegate.data.contract.quote import quote_value
 from tidegate.errors import NotFoundError, UsageError, missing_extra
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tidegate.data.contract.expression import quote_name, quote_value
+from tidegate.data.contract.quote import quote_name, quote_value
 from tidegate.data.contract.rules import Check, Column, Items, Range
 
 INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,0\)")

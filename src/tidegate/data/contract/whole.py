@@ -8,9 +8,10 @@ from decimal import Decimal
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tidegate.data.contract.expression import parse_expression, quote_name
+from tidegate.data.contract.expression import parse_expression
 from tidegate.data.contract.look import Look, count_all, examples_of, of_table, query
 from tidegate.data.contract.personal import suspect
+from tidegate.data.contract.quote import quote_name
 from tidegate.data.contract.rules import Policy, Query, Violation
 from tidegate.data.contract.source import one_line
 from tidegate.errors import UsageError, did_you_mean
