@@ -11,6 +11,7 @@ from tidegate.stats.result import Tails
 
 GAMMA = 1e-4
 NUISANCE_POINTS = 48
+STRAIGHT_FROM = 200
 
 
 class Interval(NamedTuple):
@@ -84,7 +85,8 @@ def _rejected_from(gained: int, lost: int, n: int, *, tail: float) -> float:
     """The smallest margin at which paired_p is at most `tail`.
 
     Newton's steps on the normal scale, where p is nearly straight, kept in a bracket that every third
-    step halves.
+    step halves. With few discordant rows p may rise once more at wider margins, where rows without any become
+    as extreme: halving alone, from outside, then takes the wider interval.
     """
     gamma, turn = min(GAMMA, tail / 100), 0
     deviation = math.sqrt(gained + lost + 1) / n
@@ -92,7 +94,8 @@ def _rejected_from(gained: int, lost: int, n: int, *, tail: float) -> float:
     least, most = -(gained - lost) / n, 1.0
     guess = least - float(ndtri(tail)) * deviation
     while most - least > close:
-        guess = guess if turn % 3 < 2 and least < guess < most else (least + most) / 2
+        is_straight = turn % 3 < 2 and gained + lost > STRAIGHT_FROM
+        guess = guess if is_straight and least < guess < most else (least + most) / 2
         p = paired_p(gained, lost, n, margin=guess, gamma=gamma)
         least, most = (least, guess) if p <= tail else (guess, most)
         aim = -0.3 if p <= tail else 0.3
