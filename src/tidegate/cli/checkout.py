@@ -64,7 +64,7 @@ def print_changes(done: "CheckedOut", *, as_summary: bool = False) -> None:
         return
     for change, letter, color in _CHANGES:
         for path in getattr(done, change):
-            say(f"{letter}\t{path}", color=color)
+            say(f"{letter}\t{path}".expandtabs(), color=color)
 
 
 def fail_if_missing(done: "CheckedOut", *, allow: bool, as_json: bool) -> None:

@@ -107,7 +107,8 @@ def list_remotes(*, level: str | None, as_json: bool, **rest: Any) -> None:
         print_json([{"name": name, "url": url, "default": name == chosen} for name, url in found.items()])
         return
     for name, url in found.items():
-        say(f"{name}\t{url}" + "\t(default)" * (name == chosen), color="green" if name == chosen else None)
+        text = f"{name}\t{url}" + "\t(default)" * (name == chosen)
+        say(text.expandtabs(), color="green" if name == chosen else None)
 
 
 @command.command("modify")

@@ -107,8 +107,8 @@ def cloud_status(root: Path, scope: Scope = _ALL, trade: Trade = _USUAL) -> dict
         found = [one for one in _chosen(project, scope, trade) if one.out.push and not one.is_foreign]
         states: dict[str, str] = {}
         for name, group in _by_remote(found, trade):
-            states.update(_differences(project, group, open_remote(project.config, name or None)))
-    return {_seen_from(scope.here, at): state for at, state in states.items()}
+            states |= _differences(project, group, open_remote(project.config, name or None), scope.here)
+        return states
 
 
 def _chosen(project: Project, scope: Scope, trade: Trade) -> list[Wanted]:
@@ -205,19 +205,13 @@ def _namer(project: Project, group: list[Wanted], transfer: Transfer) -> Callabl
     return lambda failure: names.get(failure.name) or outs.get(failure.name) or failure.name
 
 
-def _differences(project: Project, group: list[Wanted], remote: Remote) -> dict[str, str]:
+def _differences(project: Project, group: list[Wanted], remote: Remote, here: str) -> dict[str, str]:
     lists = [one.hashed for one in group if one.hashed and one.hashed.md5.endswith(".dir")]
     fetch_folders(project.cache, remote, lists)
     found = compare(project.cache, remote, _hashes(project, group))
-    names = {md5: at for (_, md5), at in names_of(project.cache, group).items()}
+    names = {md5: at for (_, md5), at in names_of(project.cache, group, here).items()}
     by_state = {"deleted": found.deleted, "new": found.new, "missing": found.missing}
     return {names.get(md5, md5): state for state, md5s in by_state.items() for md5 in md5s}
-
-
-def _seen_from(here: str, at: str) -> str:
-    import os
-
-    return os.path.relpath(at, here) if here else at
 
 
 def _push_runs(project: Project, trade: Trade) -> Synced:

@@ -92,11 +92,16 @@ def objects_of(cache: ObjectCache, wanted: Wanted) -> dict[str, Hashed]:
     return {wanted.out.at: hashed}
 
 
-def names_of(cache: ObjectCache, wanted: list[Wanted]) -> dict[tuple[str, str], str]:
-    """What people call each object, by its kind and md5: the first path that holds it, from the root."""
+def names_of(cache: ObjectCache, wanted: list[Wanted], here: str = "") -> dict[tuple[str, str], str]:
+    """What people who stand in `here` call each object, by its kind and md5: the first path that holds it.
+
+    Like DVC's, a path begins with that of its out.
+    """
     names: dict[tuple[str, str], str] = {}
     for one in wanted:
-        for at, hashed in objects_of(cache, one).items():
+        top = os.path.relpath(one.out.at, here) if here else one.out.at
+        for path, hashed in objects_of(cache, one).items():
+            at = f"{top}{path[len(one.out.at) :]}"
             names.setdefault((hashed.kind, hashed.md5), at)
             for path, md5 in (read_tree(cache, hashed) or ()) if hashed.md5.endswith(".dir") else ():
                 names.setdefault((hashed.kind, md5), f"{at}/{path}")
