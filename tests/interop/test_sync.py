@@ -314,7 +314,11 @@ def test_checkout_from_a_directory_names_paths_from_there(repo: Path, dvc: Dvc, 
     shutil.rmtree(repo / "made")
     (repo / "one").unlink()
     other = twin(repo)
-    assert ours(repo / "data", "checkout") == dvc(other / "data", "checkout") == "A       ../made/\nA       ../one\n"
+    assert (
+        ours(repo / "data", "checkout")
+        == dvc(other / "data", "checkout")
+        == "A       ../made/\nA       ../one\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -410,11 +414,9 @@ def test_remote_verbs_write_the_same_bytes(tmp_path: Path, dvc: Dvc, words, monk
         )
         for name in ("config", "config.local"):
             mine, their = (tmp_path / one / ".dvc" / name for one in ("ours", "theirs"))
-            assert (mine.read_bytes() if mine.exists() else b"
-") == (
-                their.read_bytes() if their.exists() else b"
-"
-            ), line
+            assert (mine.read_bytes() if mine.exists() else b"").strip() == (
+                their.read_bytes() if their.exists() else b""
+            ).strip(), line
     told = ours(tmp_path / "ours", "remote", "list").replace("/ours", "/theirs")
     assert told.split() == dvc(tmp_path / "theirs", "remote", "list").split()
 

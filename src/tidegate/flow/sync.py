@@ -165,6 +165,9 @@ def _fetch_group(project: Project, remote: Remote, group: list[Wanted], trade: T
     lists = fetch_folders(project.cache, remote, narrow, jobs=trade.jobs) if narrow else Transfer()
     hashes = _hashes(project, group)
     files = fetch_objects(project.cache, remote, hashes, jobs=trade.jobs, progress=trade.report)
+    if files.failures:
+        # a list whose files did not all arrive is not in the cache yet, but says what they are called
+        fetch_folders(project.cache, remote, [hashed for hashed in hashes if hashed.md5.endswith(".dir")])
     return Transfer(
         lists.moved + files.moved,
         lists.moved_bytes + files.moved_bytes,

@@ -100,8 +100,8 @@ def names_of(cache: ObjectCache, wanted: list[Wanted], here: str = "") -> dict[t
     names: dict[tuple[str, str], str] = {}
     for one in wanted:
         top = os.path.relpath(one.out.at, here) if here else one.out.at
-        for path, hashed in objects_of(cache, one).items():
-            at = f"{top}{path[len(one.out.at) :]}"
+        for place, hashed in objects_of(cache, one).items():
+            at = f"{top}{place[len(one.out.at) :]}"
             names.setdefault((hashed.kind, hashed.md5), at)
             for path, md5 in (read_tree(cache, hashed) or ()) if hashed.md5.endswith(".dir") else ():
                 names.setdefault((hashed.kind, md5), f"{at}/{path}")
