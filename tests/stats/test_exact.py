@@ -292,7 +292,7 @@ def test_paired_p_is_the_sum_over_all_outcomes_as_extreme(counts, margin) -> Non
     assert paired_p(*counts, margin=margin) == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.parametrize(("n", "tail"), [(30, 0.05), (24, 0.001)])
+@pytest.mark.parametrize(("n", "tail"), [(18, 0.05), (14, 0.001)])
 def test_the_paired_interval_misses_every_true_difference_as_rarely_as_promised(n, tail) -> None:
     """By enumeration of all outcomes, over shares of discordant rows and differences within them."""
     outcomes = [(g, w) for g in range(n + 1) for w in range(n + 1 - g)]
