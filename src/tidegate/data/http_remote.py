@@ -24,7 +24,7 @@ _BEYOND_END = 416
 
 def open_http(config: RemoteConfig) -> "HttpRemote":
     """Prepare to ask the server; no request is sent yet."""
-    return HttpRemote(config, _BACKEND, make_file_system(config, _BACKEND))
+    return HttpRemote(config, HTTP, make_file_system(config, HTTP))
 
 
 class HttpRemote(FsspecRemote):
@@ -77,7 +77,7 @@ async def _exists(system: Any, url: str) -> bool:
             status = answer.status
     if status in (*_NOT_FOUND, *_FORBIDDEN):
         return False
-    _check(status, url)
+    check_answer(status, url)
     return True
 
 
@@ -89,14 +89,15 @@ async def _download(system: Any, url: str, gathering: Gathering) -> None:
     async with session.get(url, headers=headers) as answer:
         if gathering.size and answer.status == _BEYOND_END:
             return
-        _check(answer.status, url)
+        check_answer(answer.status, url)
         if gathering.size and answer.status != _PARTIAL:
             gathering.restart()
         async for piece in answer.content.iter_chunked(_PIECE):
             gathering.add(piece)
 
 
-def _check(status: int, url: str) -> None:
+def check_answer(status: int, url: str) -> None:
+    """Raise what a status that is no success means."""
     if status in _NOT_FOUND:
         raise FileNotFoundError(shown_url(url))
     if status in _FORBIDDEN:
@@ -165,4 +166,4 @@ def _trust(verify: bool | str | None) -> Any:
     return ssl.create_default_context(cafile=os.path.expanduser(verify))  # noqa: PTH111
 
 
-_BACKEND = Backend("http", _make_http, ("aiohttp:ClientError",))
+HTTP = Backend("http", _make_http, ("aiohttp:ClientError",))
