@@ -1,0 +1,350 @@
+"""The pipeline engine and data versioning: tidegate next to dvc, in the same run and on the same files.
+
+    python benchmarks/pipeline.py [--quick] [--cases noop,dirs,...] [--rounds 3] [--tidegate PATH]
+
+CPU is user plus system time of a process and its children, in seconds; the call of least CPU of the rounds, in
+which the two take turns. tidegate is a wheel of this working tree in an environment of its own, unless the path of
+another one is given. Nothing-to-do cases also say how many times as much dvc takes beyond the start of Python
+itself, below which no program in it can go.
+"""
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from racing import DVC, HERE, TIDEGATE, Bench, Spent, Tool, head, line, race, spend
+
+# longer than what a file's times cannot tell apart, after which clean projects are known as clean
+SETTLE_S = 2.5
+MIB = 1 << 20
+# run in a tool's own interpreter: counts the files below a directory that are opened
+COUNTER = """\
+import os, sys
+top, module, *words = sys.argv[1:]
+seen = set()
+def hook(event, args):
+    if event == "open" and str(args[0]).startswith((top, "raw/")) and not os.path.isdir(args[0]):
+        seen.add(str(args[0]))
+sys.addaudithook(hook)
+sys.argv = ["tool", *words]
+try:
+    import importlib
+    code = importlib.import_module(module).main(*([words] if module == "dvc.cli" else []))
+finally:
+    print(len(seen), file=sys.__stderr__)
+"""
+
+
+class Sizes(NamedTuple):
+    """How large each case is."""
+
+    stages: tuple[int, ...] = (2, 200)
+    files: tuple[int, ...] = (1_000, 10_000, 100_000)
+    carried: int = 10_000
+    large_mib: int = 2048
+    scratch: tuple[int, ...] = (40, 200)
+
+
+QUICK = Sizes((2, 50), (1_000, 10_000), 1_000, 256, (20,))
+
+
+def noop(bench: Bench, sizes: Sizes) -> None:
+    bare = min(spend([str(bench.ours.python), "-c", "pass"], bench.folder).cpu for _ in range(9))
+    head(f"nothing to do, a chain of stages with a param each (python -c pass: {bare:.3f} CPU s)")
+    for count in sizes.stages:
+        root = settled(bench, chain(bench.fresh(f"noop{count}"), count))
+        for verb in ("status", "repro"):
+            best = race(bench, [verb], lambda tool: root)
+            beyond = (best[DVC].cpu - bare) / max(best[TIDEGATE].cpu - bare, 0.001)
+            line(f"{verb}, {count} stages", best, f"{beyond:.0f}x beyond Python's start")
+
+
+def dirs(bench: Bench, sizes: Sizes) -> None:
+    head("nothing to do, one dep is a directory of 1 KB files")
+    for count in sizes.files:
+        root = bench.fresh(f"dirs{count}")
+        spread(root / "raw", count, 1024)
+        settled(bench, chain(root, 2, dep="raw"))
+        for verb in ("status", "repro"):
+            line(f"{verb}, {count:,} files", race(bench, [verb], lambda tool: root))
+
+
+def changed(bench: Bench, sizes: Sizes) -> None:
+    """Like `dirs`, whose largest project it uses."""
+    root = bench.folder / f"dirs{sizes.files[-1]}"
+    if not root.exists():
+        spread(root / "raw", sizes.files[-1], 1024)
+        settled(bench, chain(root, 2, dep="raw"))
+    head(f"one of {sizes.files[-1]:,} files changed")
+
+    def touch(tool: Tool) -> None:
+        (root / "raw" / "07" / "7.txt").write_text(f"{time.time_ns()}")
+
+    line("status", race(bench, ["status"], lambda tool: root, ready=touch))
+    for tool in bench.tools:
+        touch(tool)
+        print(f"  files opened by {tool.name} status: {count_opened(tool, root)}")
+    shutil.rmtree(root)
+
+
+def count_opened(tool: Tool, root: Path) -> str:
+    module = "dvc.cli" if tool.name == DVC else "tidegate.cli.start"
+    words = [str(tool.python), "-c", COUNTER, f"{root}/raw/", module, "status"]
+    env = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": f"{root}.site"}
+    done = subprocess.run(words, cwd=root, env=env, capture_output=True, text=True, check=False)
+    return done.stderr.split()[-1]
+
+
+def carry(bench: Bench, sizes: Sizes, link: str = "copy") -> None:
+    """The way of a directory of data to a remote and back, each tool in a project of its own."""
+    head(f"{sizes.carried:,} files of 10 KB, cache.type {link}, the remote a local directory")
+    roots = {tool: bench.folder / f"carry-{tool.name}" for tool in bench.tools}
+    remotes = {tool: bench.folder / f"remote-{tool.name}" for tool in bench.tools}
+
+    def start_over(tool: Tool) -> None:
+        for name in (roots[tool], f"{roots[tool]}.site", remotes[tool]):
+            shutil.rmtree(name, ignore_errors=True)
+        root = bench.fresh(roots[tool].name)
+        spread(root / "data", sizes.carried, 10_240)
+        config = f"[core]\n    remote = r\n[cache]\n    type = {link}\n"
+        begin(root, f"{config}['remote \"r\"']\n    url = {remotes[tool]}\n")
+        os.sync()
+
+    def without(*names: str) -> Callable[[Tool], None]:
+        def remove(tool: Tool) -> None:
+            for name in names:
+                shutil.rmtree(roots[tool] / name, ignore_errors=True)
+            os.sync()
+
+        return remove
+
+    def without_remote(tool: Tool) -> None:
+        shutil.rmtree(remotes[tool], ignore_errors=True)
+        os.sync()
+
+    line("add", race(bench, ["add", "data"], roots.__getitem__, ready=start_over))
+    if link == "copy":
+        line("push", race(bench, ["push"], roots.__getitem__, ready=without_remote))
+    line("checkout, no data", race(bench, ["checkout"], roots.__getitem__, ready=without("data")))
+    if link == "copy":
+        emptied = without("data", ".dvc/cache")
+        line("pull, no data and no cache", race(bench, ["pull"], roots.__getitem__, ready=emptied))
+    time.sleep(SETTLE_S)
+    for words in (["add", "data"], ["checkout"], ["status"], *([["push"], ["pull"]] if link == "copy" else [])):
+        line(f"{words[0]} again", race(bench, words, roots.__getitem__))
+    for tool in bench.tools:
+        shutil.rmtree(roots[tool])
+        shutil.rmtree(remotes[tool], ignore_errors=True)
+
+
+def hardlink(bench: Bench, sizes: Sizes) -> None:
+    carry(bench, sizes, "hardlink")
+
+
+def large(bench: Bench, sizes: Sizes) -> None:
+    """Once each: it is the disk and the md5 that take the time."""
+    once = bench._replace(rounds=1)
+    roots = {tool: bench.fresh(f"large-{tool.name}") for tool in bench.tools}
+    for root in roots.values():
+        begin(root, "[cache]\n    type = copy\n")
+        with (root / "data.bin").open("wb") as file:
+            for _ in range(sizes.large_mib // 64):
+                file.write(os.urandom(64 * MIB))
+        spend(["md5sum", "data.bin"], root)
+    os.sync()
+    bare = spend(["md5sum", "data.bin"], roots[bench.ours])
+    head(f"a file of {sizes.large_mib:,} MiB (md5sum: {bare.cpu:.2f} CPU s, {bare.wall:.2f} wall)")
+
+    def rest(tool: Tool) -> None:
+        os.sync()
+
+    def lose(tool: Tool) -> None:
+        (roots[tool] / "data.bin").unlink()
+        os.sync()
+
+    line("add, copied to the cache", race(once, ["add", "data.bin"], roots.__getitem__, ready=rest))
+    line("checkout, copied back", race(once, ["checkout"], roots.__getitem__, ready=lose))
+    for root in roots.values():
+        (root / ".dvc" / "config").write_text("[cache]\n    type = hardlink\n")
+    line("checkout, linked", race(once, ["checkout"], roots.__getitem__, ready=lose))
+    time.sleep(SETTLE_S)
+    line("status again", race(once, ["status"], roots.__getitem__))
+    for root in roots.values():
+        shutil.rmtree(root)
+
+
+def scratch(bench: Bench, sizes: Sizes) -> None:
+    head("repro from scratch, a chain of trivial stages")
+    for count in sizes.scratch:
+        once = bench._replace(rounds=min(bench.rounds, 1 if count > 100 else 2))
+        roots = {tool: bench.folder / f"scratch-{tool.name}" for tool in bench.tools}
+
+        def start_over(tool: Tool) -> None:
+            chain(bench.fresh(roots[tool].name), count)  # noqa: B023
+            os.sync()
+
+        best = race(once, ["repro"], roots.__getitem__, ready=start_over)
+        shells = alone(bench, count)
+        line(f"repro, {count} stages", best)
+        over = {name: (one.cpu - shells.cpu) / count * 1000 for name, one in best.items()}
+        slow = {name: (one.wall - shells.wall) / count * 1000 for name, one in best.items()}
+        for name in over:
+            print(f"    {name}: {over[name]:.1f} CPU ms, {slow[name]:.1f} wall ms a stage beyond its shell")
+
+
+def alone(bench: Bench, count: int) -> Spent:
+    """The commands without an engine: bare Python that starts each one's shell."""
+    root = chain(bench.fresh("alone"), count)
+    call = "import subprocess as s;[s.call(['/bin/sh','-c',f'echo {n} > o{n}']) for n in range(%d)]" % count
+    return min((spend([str(bench.ours.python), "-c", call], root) for _ in range(3)), key=lambda one: one.cpu)
+
+
+def parallel(bench: Bench, sizes: Sizes) -> None:
+    print("\neight stages that sleep half a second, independent of each other: seconds of wall time")
+    for title, tool, words in (
+        ("tidegate repro", bench.ours, ["repro"]),
+        ("tidegate repro -j 4", bench.ours, ["repro", "-j", "4"]),
+        ("dvc repro (has no -j)", bench.tools[1], ["repro"]),
+    ):
+        root = bench.fresh("parallel")
+        stages = [(f"s{n}", f"sleep 0.5; echo {n} > o{n}", "raw.txt", f"o{n}") for n in range(8)]
+        write(root, stages)
+        print(f"  {title:<34} {spend([str(tool.program), *words], root).wall:7.2f}", flush=True)
+
+
+def second(bench: Bench, sizes: Sizes) -> None:
+    """Without a dvc.lock, so that nothing but the run cache says what the outs are."""
+    print("\na second machine that shares only the remote: commands that ran, CPU seconds")
+    for tool in bench.tools:
+        folder = bench.fresh("second")
+        config = f"[core]\n    remote = r\n['remote \"r\"']\n    url = {folder / 'remote'}\n"
+        ran = []
+        for machine in ("one", "two"):
+            root = folder / machine
+            root.mkdir()
+            stages = [
+                (f"s{n}", f"echo x >> {folder}/ran; echo {n} > o{n}", f"o{n - 1}" if n else "raw.txt", f"o{n}")
+                for n in range(10)
+            ]
+            begin(write(root, stages), config)
+            log = folder / "ran"
+            log.write_text("")
+            if machine == "one":
+                spend([str(tool.program), "repro"], root)
+                spend([str(tool.program), "push", "--run-cache"], root)
+                ran.append(len(log.read_text().split()))
+            else:
+                fetch = spend([str(tool.program), "fetch", "--run-cache"], root)
+                repro = spend([str(tool.program), "repro", "--pull"], root)
+                ran.append(len(log.read_text().split()))
+        print(
+            f"  {tool.name:<10} first {ran[0]}, second {ran[1]}; "
+            f"second: fetch --run-cache {fetch.cpu:.3f}, repro --pull {repro.cpu:.3f}",
+            flush=True,
+        )
+
+
+def chain(root: Path, count: int, *, dep: str = "raw.txt") -> Path:
+    """A project of stages that each read what the one before wrote, and one param."""
+    return write(root, [(f"s{n}", f"echo {n} > o{n}", f"o{n - 1}" if n else dep, f"o{n}") for n in range(count)])
+
+
+def write(root: Path, stages: list[tuple[str, str, str, str]]) -> Path:
+    lines = ["stages:"]
+    for name, cmd, dep, out in stages:
+        lines += [f"  {name}:", f"    cmd: {cmd}", f"    deps: [{dep}]", "    params: [trees]", f"    outs: [{out}]"]
+    (root / "dvc.yaml").write_text("\n".join(lines) + "\n")
+    (root / "params.yaml").write_text("trees: 10\n")
+    (root / "raw.txt").write_text("one\n")
+    return begin(root, "")
+
+
+def begin(root: Path, config: str) -> Path:
+    """Make a repository of git and dvc of the folder."""
+    subprocess.run(["git", "init", "-q", str(root)], check=True)
+    (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
+    (root / ".dvc" / "config").write_text(config)
+    (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
+    return root
+
+
+def settled(bench: Bench, root: Path) -> Path:
+    """Bring a project up to date, and let so much time pass that both tools know that it is."""
+    spend([str(bench.ours.program), "repro"], root)
+    time.sleep(SETTLE_S)
+    for tool in bench.tools:
+        for verb in ("repro", "status"):
+            spend([str(tool.program), verb], root)
+    time.sleep(SETTLE_S)
+    spend([str(bench.ours.program), "status"], root)
+    return root
+
+
+def spread(top: Path, count: int, size: int) -> None:
+    """Files of different content in a hundred folders."""
+    for number in range(min(count, 100)):
+        (top / f"{number:02}").mkdir(parents=True)
+    for number in range(count):
+        (top / f"{number % 100:02}" / f"{number}.txt").write_bytes(os.urandom(16).hex().encode() * (size // 32))
+
+
+CASES: dict[str, Callable[[Bench, Sizes], None]] = {
+    "noop": noop,
+    "dirs": dirs,
+    "changed": changed,
+    "carry": carry,
+    "hardlink": hardlink,
+    "large": large,
+    "scratch": scratch,
+    "parallel": parallel,
+    "second": second,
+}
+
+
+def install(folder: Path) -> Path:
+    """A wheel of the working tree, in an environment without anything else."""
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, str(HERE)], check=True, stderr=subprocess.DEVNULL)
+    return folder / "bin" / "tidegate"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="smaller, one round: about a minute")
+    parser.add_argument("--cases", default=",".join(CASES), help="which to run, by default all of them")
+    parser.add_argument("--rounds", type=int, help="how often each command is timed")
+    parser.add_argument("--tidegate", type=Path, help="the program to measure instead of a new wheel")
+    asked = parser.parse_args()
+    rounds = asked.rounds or (1 if asked.quick else 3)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        ours = asked.tidegate.resolve() if asked.tidegate else install(folder / "env")
+        tools = (Tool(TIDEGATE, ours), Tool(DVC, HERE / ".tools" / "dvc" / "bin" / "dvc"))
+        print(describe(tools, rounds), flush=True)
+        began = time.monotonic()
+        for case in asked.cases.split(","):
+            CASES[case](Bench(tools, folder, rounds), QUICK if asked.quick else Sizes())
+        print(f"\n{time.monotonic() - began:.0f} seconds in all")
+
+
+def describe(tools: tuple[Tool, ...], rounds: int) -> str:
+    versions = [
+        subprocess.run([tool.program, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        for tool in tools
+    ]
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
+    return f"{date.today()}: tidegate {versions[0]}, dvc {versions[1]}; {machine}; {rounds} rounds"
+
+
+if __name__ == "__main__":
+    main()
