@@ -46,7 +46,7 @@ def bring(root: Path, asked: Adding, to: Bringing, *, watch: Watch = UNSEEN) -> 
         _refuse_inner(places)
         if to.to_remote:
             places = [place._replace(hide=False) for place in places]
-            return track(project, places, lambda place: _send(project, source, to, watch=watch), watch=watch)
+            return track(project, places, lambda place: send(project, source, to, watch=watch), watch=watch)
         watched = project._replace(cache=project.cache._replace(stored=watch.stored))
         return track(
             project, places, lambda place: _copy(watched, source, place, force=asked.force), watch=watch
@@ -80,7 +80,7 @@ def _copy(project: Project, source: str, place: Place, *, force: bool) -> Hashed
     return hashed
 
 
-def _send(project: Project, source: str, to: Bringing, *, watch: Watch) -> Hashed:
+def send(project: Project, source: str, to: Bringing, *, watch: Watch) -> Hashed:
     """Store the data in the remote under their hashes, straight from where they lie; a list of files comes last."""
     from tidegate.data.remote import open_remote
     from tidegate.data.staging import open_staging, staging_beside
