@@ -32,7 +32,7 @@ import os, sys
 top, module, *words = sys.argv[1:]
 seen = set()
 def hook(event, args):
-    if event == "open" and str(args[0]).startswith((top, "raw/")) and not os.path.isdir(args[0]):
+    if event == "open" and str(args[0]).startswith((top, "raw/")) and os.path.isfile(args[0]):
         seen.add(str(args[0]))
 sys.addaudithook(hook)
 sys.argv = ["tool", *words]

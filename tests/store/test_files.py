@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.store.files import sha256_bytes, sha256_file, sync_folder, write_atomic
+from tidegate.store.files import overwrite, sha256_bytes, sha256_file, sync_folder, write_atomic
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_who_has_the_old_file_open_goes_on_reading_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failure", [OSError(5, "input/output error"), KeyboardInterrupt()])
-@pytest.mark.parametrize("call", ["fsync", "fchmod"])
+@pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, failure: BaseException
 ) -> None:
@@ -66,6 +66,43 @@ def test_an_interrupted_first_write_leaves_no_file(tmp_path: Path, monkeypatch: 
     with pytest.raises(OSError, match="no space left"):
         write_atomic(tmp_path / "f", "new")
     assert list(tmp_path.iterdir()) == []
+
+
+@given(texts=st.lists(st.text("ab ", max_size=9).map(lambda text: text * 999), min_size=1, max_size=5))
+@settings(max_examples=30, deadline=None, derandomize=True)
+def test_what_is_overwritten_last_is_there(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str]
+) -> None:
+    folder = tmp_path_factory.mktemp("overwrite")
+    for text in texts:
+        overwrite(folder / "f", text)
+        assert (folder / "f").read_text() == text
+        assert [child.name for child in folder.iterdir()] == ["f"]
+
+
+def test_an_overwrite_cut_short_leaves_the_new_text_and_blanks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(handle: int, size: int) -> None:
+        raise KeyboardInterrupt
+
+    overwrite(tmp_path / "f", "[1, 2, 3]")
+    monkeypatch.setattr(os, "ftruncate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        overwrite(tmp_path / "f", "[]")
+    assert (tmp_path / "f").read_text() == "[]       "
+
+
+def test_a_file_that_cannot_be_written_to_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> int:
+        raise PermissionError
+
+    overwrite(tmp_path / "f", "old")
+    monkeypatch.setattr(os, "open", refused)
+    overwrite(tmp_path / "f", "new")
+    assert (tmp_path / "f").read_text() == "new"
 
 
 def test_a_folder_is_not_replaced_by_a_file(tmp_path: Path) -> None:

@@ -162,10 +162,10 @@ def _edit_rwlock(locks: DvcLocks) -> Iterator[list[_Entry]]:
         before = list(entries)
         yield entries
         if entries != before:
-            # whole or not at all; no fsync, because nothing here outlives a crash of the machine
-            fresh = path.with_name("rwlock.new")
-            fresh.write_text(json.dumps(_as_plain(entries)))
-            fresh.replace(path)
+            from tidegate.store.files import overwrite
+
+            # no fsync, because nothing here outlives a crash of the machine
+            overwrite(path, json.dumps(_as_plain(entries)))
 
 
 def _read_entries(path: Path) -> list[_Entry]:

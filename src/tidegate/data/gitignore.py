@@ -24,7 +24,8 @@ def ignore_paths(root: Path, ats: Sequence[str]) -> list[str]:
     Returns the `.gitignore` files that changed. Outside git, and in a folder that is not there yet, nothing
     happens.
     """
-    return _edit_all(root, _seen_by_git(root, list(dict.fromkeys(ats))), _add_lines)
+    unlisted = [at for at in dict.fromkeys(ats) if not _is_listed(root, at)]
+    return _edit_all(root, _seen_by_git(root, unlisted), _add_lines)
 
 
 def unignore_paths(root: Path, ats: Sequence[str]) -> list[str]:
@@ -87,6 +88,13 @@ def _seen_by_git(root: Path, ats: list[str]) -> list[str]:
         return [at for one in alone for at in _seen_by_git(root, [one])]
     ignored = set(asked.stdout.split(b"\0"))
     return [at for at, name in zip(ats, names, strict=True) if name not in ignored]
+
+
+def _is_listed(root: Path, at: str) -> bool:
+    """Whether the line is there already, which costs far less to find out than what git makes of it."""
+    folder, _, name = at.rpartition("/")
+    path = root / folder / GITIGNORE
+    return path.is_file() and _line(name) in path.read_bytes().splitlines()
 
 
 def _edit_all(root: Path, ats: list[str], edit: _Edit) -> list[str]:

@@ -9,28 +9,62 @@ from pathlib import Path
 
 from tidegate.store.layout import Layout
 
+# that many lines cost nothing
+_FEW = 100
+
 
 def read_placed(root: Path) -> dict[str, str]:
     """The md5 of each out that was put in place, by its path from the root."""
-    try:
-        noted = json.loads(_path(root).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {str(at): str(md5) for at, md5 in noted.items()} if isinstance(noted, dict) else {}
+    return _replay(_lines(root))
 
 
 def note_placed(root: Path, md5s: Mapping[str, str], gone: Iterable[str] = ()) -> None:
     """Add these outs, and forget those that are gone."""
-    before = read_placed(root)
-    after = {at: md5 for at, md5 in {**before, **md5s}.items() if at not in set(gone)}
-    if after == before:
+    lines = _lines(root)
+    before = _replay(lines)
+    change: dict[str, str | None] = {at: md5 for at, md5 in md5s.items() if before.get(at) != md5}
+    change |= {at: None for at in gone if at in before or at in change}
+    if not change:
         return
-    path = _path(root)
+    if len(lines) < 2 * len(before) + _FEW:
+        _append(_path(root), change)
+    else:
+        from tidegate.store.files import replace
+
+        # no fsync, because losing it does no harm
+        replace(_path(root), json.dumps(_replay([before, change])).encode())
+
+
+def _append(path: Path, change: Mapping[str, str | None]) -> None:
+    """A line of its own, even after one that was torn."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # whole or not at all; no fsync, because losing it does no harm
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_text(json.dumps(after))
-    fresh.replace(path)
+    with path.open("ab") as file:
+        file.write(f"\n{json.dumps(change)}".encode())
+
+
+def _replay(lines: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
+    noted: dict[str, str | None] = {}
+    for line in lines:
+        noted |= line
+    return {at: md5 for at, md5 in noted.items() if md5 is not None}
+
+
+def _lines(root: Path) -> list[dict[str, str | None]]:
+    """What was noted, each line on top of those before; None stands for what went."""
+    try:
+        data = _path(root).read_bytes()
+    except FileNotFoundError:
+        return []
+    return [line for text in data.splitlines() if (line := _parsed(text))]
+
+
+def _parsed(text: bytes) -> dict[str, str | None]:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return {}
+    plain = line.items() if isinstance(line, dict) else ()
+    return {str(at): None if md5 is None else str(md5) for at, md5 in plain}
 
 
 def _path(root: Path) -> Path:

@@ -65,6 +65,8 @@ def _use(table: Path, work: Callable[["sqlite3.Connection"], object]) -> None:
     try:
         with closing(sqlite3.connect(table, timeout=5)) as connection, connection:
             connection.execute("pragma synchronous = off")
+            # making and deleting a journal for each object costs more than the object
+            connection.execute("pragma journal_mode = persist")
             connection.execute(_SCHEMA)
             work(connection)
     except sqlite3.OperationalError:

@@ -80,10 +80,11 @@ class Journal:
             self.path.unlink(missing_ok=True)
 
     def _write(self, progress: Progress) -> None:
-        from tidegate.store.files import write_atomic
+        from tidegate.store.files import overwrite
 
         self.progress = progress
-        write_atomic(self.path, json.dumps(progress._asdict()))
+        # processes do not outlive a power cut, and dvc.lock says what is done: no fsync
+        overwrite(self.path, json.dumps(progress._asdict()))
 
 
 def new_run_id(now: float) -> str:

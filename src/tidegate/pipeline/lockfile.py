@@ -18,6 +18,9 @@ _WIDTH = 80
 # printable ASCII without `:` and `#`, beginning with no indicator and ending with no space
 _PLAIN = re.compile(r"""[A-Za-z0-9_/.($+^;](?:[ !"$-9;-~]*[!"$-9;-~])?""")
 
+# a stage's first line, and those below it
+_STAGE = re.compile(r"^(  [^ #\n].*\n)((?:    .*\n)*)", re.MULTILINE)
+
 
 class Entry(NamedTuple):
     """What is recorded of a finished stage; deps and outs by path, params by file and key."""
@@ -149,14 +152,9 @@ def _split(text: str) -> tuple[str, dict[str, str]] | None:
     if not mark or (head and not head.endswith("\n")) or not body.endswith("\n"):
         return (text, {}) if text == _HEAD else None
     stages: dict[str, str] = {}
-    current = ""
-    for line in body.splitlines(keepends=True):
-        if re.match(r"  [^ #]", line):
-            current = line
-        elif not current or not line.startswith("    "):
-            return None
-        stages[current] = stages.get(current, "") + line
-    return head + mark, stages
+    for first, rest in _STAGE.findall(body):
+        stages[first] = stages.get(first, first) + rest
+    return (head + mark, stages) if sum(map(len, stages.values())) == len(body) else None
 
 
 def _render_nested(name: str, plain: dict[str, Any]) -> str | None:
