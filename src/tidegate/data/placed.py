@@ -6,6 +6,7 @@ Losing the note leaves files behind that nobody tracks any more; it never remove
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from tidegate.store.layout import Layout
 
@@ -52,19 +53,19 @@ def _replay(lines: Iterable[Mapping[str, str | None]]) -> dict[str, str]:
 def _lines(root: Path) -> list[dict[str, str | None]]:
     """What was noted, each line on top of those before; None stands for what went."""
     try:
-        data = _path(root).read_bytes()
+        texts = _path(root).read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
-    return [line for text in data.splitlines() if (line := _parsed(text))]
+    whole = _parsed(b"[%s]" % b",".join(filter(None, texts)))
+    lines = whole if isinstance(whole, list) else [_parsed(text) for text in texts]
+    return [line for line in lines if isinstance(line, dict)]
 
 
-def _parsed(text: bytes) -> dict[str, str | None]:
+def _parsed(text: bytes) -> Any:
     try:
-        line = json.loads(text)
+        return json.loads(text)
     except ValueError:
-        return {}
-    plain = line.items() if isinstance(line, dict) else ()
-    return {str(at): None if md5 is None else str(md5) for at, md5 in plain}
+        return None
 
 
 def _path(root: Path) -> Path:
