@@ -3,8 +3,6 @@
 This runs before everything else in a command that finds nothing to do, so it imports next to nothing.
 """
 
-from __future__ import annotations
-
 import marshal
 import os
 import stat
@@ -26,7 +24,7 @@ IGNORED_FOLDERS = frozenset({".git", ".hg", ".dvc", ".tidegate"})
 IGNORED_FILES = frozenset({".git"})
 
 
-def tree_key(top: str, ignored: Ignored | None = None) -> str:
+def tree_key(top: str, ignored: "Ignored | None" = None) -> str:
     """One key of the names and stats of all files below `top`, in the form of a file's key.
 
     It differs whenever the files that `scan` finds differ in name, size, times, inode or mode.
@@ -34,7 +32,7 @@ def tree_key(top: str, ignored: Ignored | None = None) -> str:
     return folders_key(scan(top, ignored))
 
 
-def folders_key(folders: Iterable[Folder]) -> str:
+def folders_key(folders: "Iterable[Folder]") -> str:
     """The key of what `scan` found: the count, the newest ctime, and a digest of everything."""
     digest = blake2b(digest_size=16)
     count = newest = 0
@@ -46,7 +44,7 @@ def folders_key(folders: Iterable[Folder]) -> str:
     return f"{count} {newest} {newest} {digest.hexdigest()}"
 
 
-def scan(top: str, ignored: Ignored | None = None) -> Iterator[Folder]:
+def scan(top: str, ignored: "Ignored | None" = None) -> "Iterator[Folder]":
     """Each directory below `top` that holds files, as its path (`""`, `"a/"`, `"a/b/"`) and its sorted rows.
 
     A row is name, size, mtime, ctime (both in ns), inode and mode of what a file or link leads to; all zero
@@ -66,7 +64,7 @@ def scan(top: str, ignored: Ignored | None = None) -> Iterator[Folder]:
             yield prefix, rows
 
 
-def _read_folder(top: str, prefix: str, ignored: Ignored | None) -> tuple[list[Row], list[str], bool]:
+def _read_folder(top: str, prefix: str, ignored: "Ignored | None") -> "tuple[list[Row], list[str], bool]":
     handle = os.open(f"{top}/{prefix}", os.O_RDONLY | os.O_DIRECTORY)
     try:
         # stats through the handle of the directory need not find their way down from the root
@@ -77,8 +75,8 @@ def _read_folder(top: str, prefix: str, ignored: Ignored | None) -> tuple[list[R
 
 
 def _read_entries(
-    entries: Iterable[os.DirEntry[str]], prefix: str, ignored: Ignored | None
-) -> tuple[list[Row], list[str], bool]:
+    entries: "Iterable[os.DirEntry[str]]", prefix: str, ignored: "Ignored | None"
+) -> "tuple[list[Row], list[str], bool]":
     """The rows of the files, the names of the folders, and whether there is a `.dvc` among them."""
     rows, folders, is_nested = [], [], False
     for entry in entries:
@@ -95,7 +93,7 @@ def _read_entries(
     return rows, folders, is_nested
 
 
-def _row(entry: os.DirEntry[str], name: str) -> Row:
+def _row(entry: "os.DirEntry[str]", name: str) -> "Row":
     try:
         seen = entry.stat()
     except PermissionError:
