@@ -66,7 +66,7 @@ def markdown(rows: Rows, *, show_hash: bool) -> str:
         for state in _COLORS
         for row in rows.get(state, [])
     ]
-    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(heads))]
+    widths = [max([len(head) + 2, *(len(line[i]) for line in cells)]) for i, head in enumerate(heads)]
     rule = "|".join("-" * (width + 2) for width in widths)
     lines = [
         " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))

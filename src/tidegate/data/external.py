@@ -131,7 +131,7 @@ def _hash_page(place: _Place) -> Hashed | None:
     return Hashed(tag, int(told.get("Content-Length") or -1), kind="checksum")
 
 
-async def _head(system: Any, url: str) -> dict[str, str]:
+async def _head(system: Any, url: str) -> Mapping[str, str]:
     """The headers by which a page is known; some servers answer only a request for the page itself."""
     from tidegate.data.http_remote import check_answer
 
@@ -139,10 +139,16 @@ async def _head(system: Any, url: str) -> dict[str, str]:
     headers = {"Accept-Encoding": "identity"}
     async with session.head(url, allow_redirects=True, headers=headers) as answer:
         if answer.status < 400:
-            return dict(answer.headers)
+            return _headers(answer)
     async with session.get(url, headers=headers) as answer:
         check_answer(answer.status, url)
-        return dict(answer.headers)
+        return _headers(answer)
+
+
+def _headers(answer: Any) -> Mapping[str, str]:
+    """As they are: their names have no case."""
+    headers: Mapping[str, str] = answer.headers
+    return headers
 
 
 def _hash_stored(place: _Place) -> Hashed | None:

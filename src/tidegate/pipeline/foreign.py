@@ -1,6 +1,5 @@
 """Another repository, read at a commit: which of its data and files lie at a path, and bringing them here."""
 
-import os
 import posixpath
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +11,7 @@ from tidegate.data.config import DvcConfig, RemoteConfig, load_dvc_config, merge
 from tidegate.data.folders import fetch_folders, part_of, save_part
 from tidegate.data.hash import Hashed
 from tidegate.data.md5 import MD5
-from tidegate.data.objects import ObjectCache
+from tidegate.data.objects import ObjectCache, read_tree
 from tidegate.data.remote import Remote, open_remote
 from tidegate.data.transfer import fetch
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, did_you_mean
@@ -88,11 +87,11 @@ def find_contents(foreign: Foreign, path: str) -> Contents:
 
 
 def bring_contents(cache: ObjectCache, foreign: Foreign, contents: Contents, target: Path) -> None:
-    """Make files and data at `target`, a new path inside the project."""
+    """Make files and data at `target`, an absolute path where nothing is yet."""
     for inner, hashed in fetch_pieces(cache, foreign, contents):
         into = target / inner if inner else target
         into.parent.mkdir(parents=True, exist_ok=True)
-        checkout(cache, os.path.relpath(into, cache.files.root), hashed)
+        checkout(cache, str(into), hashed)
     blobs = read_files(foreign.folder, foreign.commit, contents.files.values())
     for inner, name in contents.files.items():
         into = target / inner if inner else target
@@ -232,3 +231,18 @@ def _with_remote(config: DvcConfig, said: Any) -> DvcConfig:
 def _as_remote(name: str, values: Mapping[str, Any]) -> RemoteConfig:
     options = {key: str(value) for key, value in values.items() if key != "url"}
     return RemoteConfig(name, str(values.get("url", "")), options)
+
+
+def read_list(
+    cache: ObjectCache, foreign: Foreign, hashed: Hashed, remote: str = ""
+) -> list[tuple[str, str]]:
+    """Path and md5 of the files in a directory tracked there; UnavailableError when its list is not to be had."""
+    reasons: list[str] = []
+    for source in _sources(cache, foreign, Piece("", hashed, remote=remote), reasons):
+        if source:
+            fetch_folders(cache, source, [hashed])
+        listed = read_tree(cache, hashed)
+        if listed is not None:
+            return listed
+    hint = "`--remote` or `--config` names where their data are"
+    raise UnavailableError(foreign.url, f"the list {hashed.md5} of a directory is not to be had", hint=hint)

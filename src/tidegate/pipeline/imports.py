@@ -32,7 +32,10 @@ _PLAIN = Bringing()
 
 
 class Ready(NamedTuple):
-    """Content that has been brought: an object of the cache, or a path from the root that is nobody's yet."""
+    """Content that has been brought: an object of the cache, or an absolute path that is nobody's yet.
+
+    Inside the project, but named as if outside: what .dvcignore hides from others is no reason to lose it.
+    """
 
     hashed: Hashed | None
     staged: str = ""
@@ -79,7 +82,7 @@ def brought(project: Project, stage: Stage, source: Source, how: Bringing = _PLA
             hashed = _bring_foreign(project, source, target, how)
         else:
             _bring_url(project, stage.wdir, source, target=target, how=how)
-        yield Ready(hashed, "" if hashed else os.path.relpath(target, project.root))
+        yield Ready(hashed, "" if hashed else str(target))
 
 
 def put(project: Project, at: str, ready: Ready, how: Bringing = _PLAIN) -> Hashed:
@@ -87,7 +90,7 @@ def put(project: Project, at: str, ready: Ready, how: Bringing = _PLAIN) -> Hash
     top = project.root / at
     if ready.staged and not os.path.lexists(top):
         top.parent.mkdir(parents=True, exist_ok=True)
-        (project.root / ready.staged).rename(top)
+        Path(ready.staged).rename(top)
         hashed = add_path(project.cache, at)
     else:
         made = ready.hashed or add_path(project.cache, ready.staged, link=False)
@@ -95,6 +98,7 @@ def put(project: Project, at: str, ready: Ready, how: Bringing = _PLAIN) -> Hash
         if aside:
             how.note(f"{at} held changes that were not saved, they are in {aside}")
         hashed = hash_path(project.files, at) or made
+        hashed = hashed if hashed.md5 == made.md5 else add_path(project.cache, at)
     project.hashes.clear()
     return hashed
 
