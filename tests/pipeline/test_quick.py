@@ -122,15 +122,28 @@ def test_outside_of_a_project_nothing_is_known(tmp_path):
 )
 def test_the_quick_answer_reads_like_the_long_one_and_imports_nothing(fresh, words, printed):
     program = (
-        "import sys; from tidegate.cli.start import main; main(); sys.stderr.write(str(list(sys.modules)))"
+        "import sys; from tidegate.cli.start import answer; assert answer(sys.argv[1:]);"
+        "sys.stderr.write(str(list(sys.modules)))"
     )
     quick = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=fresh, capture_output=True, text=True, check=True
     )
     assert quick.stdout == printed
     assert not {"click", "json", "pathlib.Path", "tidegate.pipeline.project"} & set(eval(quick.stderr))
+    assert _printed(fresh, words) == printed
     Path(note_path(str(fresh), str(fresh))).unlink()
-    slow = subprocess.run(
-        [sys.executable, "-c", program, *words], cwd=fresh, capture_output=True, text=True, check=True
-    )
-    assert slow.stdout == printed
+    assert _printed(fresh, words) == printed
+
+
+def test_nobody_reading_the_quick_answer_is_no_fault(fresh):
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-c", "from tidegate.cli.start import main; main()", "status"]
+    with os.fdopen(writer, "wb") as out:
+        done = subprocess.run(program, cwd=fresh, stdout=out, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def _printed(fresh: Path, words: list[str]) -> str:
+    program = [sys.executable, "-c", "from tidegate.cli.start import main; main()", *words]
+    return subprocess.run(program, cwd=fresh, capture_output=True, text=True, check=True).stdout

@@ -17,26 +17,24 @@ FRESH = "everything is up to date"
 def main() -> None:
     """Run the command line and exit with its stable code."""
     words = sys.argv[1:]
+    try:
+        is_done = answer(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(1)
+    if is_done:
+        # tearing the interpreter down takes longer than the answer did
+        os._exit(0)
+    from tidegate.cli.main import main as run
+
+    run(words)
+
+
+def answer(words: list[str]) -> bool:
+    """Answer the version, and a command about a pipeline unchanged since it was last found clean; else do nothing."""
     if words == ["--version"]:
         sys.stdout.write(f"tidegate, version {__version__}\n")
-    elif not _answered(words):
-        from tidegate.cli.main import main as run
-
-        run(words)
-
-
-def skipped(stage: str) -> str:
-    """What is said of a stage to which nothing happens."""
-    return f"{stage:<16} skipped: nothing changed"
-
-
-def fresh(count: int) -> str:
-    """What is said of a pipeline in which nothing changed."""
-    return f"all {count} stages are up to date"
-
-
-def _answered(words: list[str]) -> bool:
-    """Whether the command is about a pipeline that has not changed since it was last found clean; then it is done."""
+        return True
     if not words or not any(set(words[1:]) <= options for options in _QUICK.get(words[0], ())):
         return False
     from tidegate.pipeline.quick import clean_stages
@@ -47,6 +45,16 @@ def _answered(words: list[str]) -> bool:
     text = _status(stages, words) if words[0] == "status" else _repro(stages, words)
     sys.stdout.write(text)
     return True
+
+
+def skipped(stage: str) -> str:
+    """What is said of a stage to which nothing happens."""
+    return f"{stage:<16} skipped: nothing changed"
+
+
+def fresh(count: int) -> str:
+    """What is said of a pipeline in which nothing changed."""
+    return f"all {count} stages are up to date"
 
 
 def _status(stages: list[str], words: list[str]) -> str:

@@ -7,7 +7,6 @@ nothing can have changed. It is read before everything else, so this module impo
 import os
 
 from tidegate import __version__
-from tidegate.data.walk import tree_key
 from tidegate.store.root import project_root
 
 _END = "end"
@@ -112,6 +111,8 @@ def _folder_key(path: str) -> str:
 
 
 def _tree_key(path: str) -> str:
+    from tidegate.data.walk import tree_key
+
     try:
         return tree_key(path)
     except OSError:
@@ -120,6 +121,8 @@ def _tree_key(path: str) -> str:
 
 def _outside_key(path: str) -> str:
     """Of a tree outside of the repository nothing is ignored."""
+    from tidegate.data.walk import tree_key
+
     try:
         return tree_key(path, lambda _: False)
     except OSError:
