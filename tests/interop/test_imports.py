@@ -200,12 +200,12 @@ def test_objects_of_s3(s3: Any, twins: tuple[Path, Path], dvc: Dvc) -> None:
     both(twins, dvc, "import-url", "s3://bucket/top/f.txt")
     both(twins, dvc, "import-url", "s3://bucket/top/d")
     both(twins, dvc, "import-url", "remote://store/d/s/2", "two")
-    both(twins, dvc, "import-url", "s3://bucket/top/d", "--no-download", "later")
+    both(twins, dvc, "import-url", "s3://bucket/top/d", "later", "--no-download")
     put("top/f.txt", "file!")
     put("top/d/3", "three")
     both(twins, dvc, "update", "f.txt.dvc", "d.dvc", "later.dvc", "two.dvc")
     assert (twins[0] / "later" / "3").read_text() == "three"
-    both(twins, dvc, "import-url", "s3://bucket/top/d", "--to-remote", "-r", "store", "--", "away")
+    both(twins, dvc, "import-url", "s3://bucket/top/d", "away", "--to-remote", "-r", "store")
     for root in twins:
         (root / "away.dvc").unlink()
         assert is_clean(root, dvc)

@@ -23,9 +23,9 @@ Rows = dict[str, list[dict[str, Any]]]
 
 
 class Item(NamedTuple):
-    """A file or directory with its hash; no md5 where nothing is recorded, or of a directory inside of one.
+    """A file or directory with its hash; no md5 where nothing is recorded.
 
-    `unknown` is a directory whose files cannot be told.
+    `unknown` is a directory whose files cannot be told, or, without md5, a path inside of one.
     """
 
     at: str
@@ -163,7 +163,7 @@ def _compare(before: Items, after: Items) -> Rows:
     come: list[Item] = []
     for at in before.keys() | after.keys():
         was, now = before.get(at), after.get(at)
-        if at.startswith(unknown):
+        if at.startswith(unknown) or (was and was.unknown and not was.md5):
             continue
         if was and now and (was.md5, was.kind if was.md5 else "") != (now.md5, now.kind if now.md5 else ""):
             rows["modified"].append(_row(was.shown, {"old": was.md5 or None, "new": now.md5 or None}))
