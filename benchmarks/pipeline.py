@@ -2,16 +2,16 @@
 
     python benchmarks/pipeline.py [--quick] [--cases noop,dirs,...] [--rounds 3] [--tidegate PATH]
 
-CPU is user plus system time of a process and its children, in seconds; the call of least CPU of the rounds, in
-which the two take turns. tidegate is a wheel of this working tree in an environment of its own, unless the path of
-another one is given. Nothing-to-do cases also say how many times as much dvc takes beyond the start of Python
-itself, below which no program in it can go.
+CPU is user plus system time of a process and its children, in seconds: that of the call which took least, of all
+rounds, in which the two take turns. tidegate is a wheel of this working tree in an environment of its own, made by
+the newest pip and without setuptools, unless the path of another one is given. No program in Python takes less than
+Python's own start, so that is printed as well. Nothing is deleted before the end: for minutes after files were
+deleted, ext4 takes up to 30 times as long to make new ones.
 """
 
 import argparse
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,27 +21,10 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from projects import SETTLE_S, always, begin, chain, count_opened, settled, spread, write
 from racing import DVC, HERE, TIDEGATE, Bench, Spent, Tool, head, line, race, spend
 
-# longer than what a file's times cannot tell apart, after which clean projects are known as clean
-SETTLE_S = 2.5
 MIB = 1 << 20
-# run in a tool's own interpreter: counts the files below a directory that are opened
-COUNTER = """\
-import os, sys
-top, module, *words = sys.argv[1:]
-seen = set()
-def hook(event, args):
-    if event == "open" and str(args[0]).startswith((top, "raw/")) and os.path.isfile(args[0]):
-        seen.add(str(args[0]))
-sys.addaudithook(hook)
-sys.argv = ["tool", *words]
-try:
-    import importlib
-    code = importlib.import_module(module).main(*([words] if module == "dvc.cli" else []))
-finally:
-    print(len(seen), file=sys.__stderr__)
-"""
 
 
 class Sizes(NamedTuple):
@@ -63,9 +46,10 @@ def noop(bench: Bench, sizes: Sizes) -> None:
     for count in sizes.stages:
         root = settled(bench, chain(bench.fresh(f"noop{count}"), count))
         for verb in ("status", "repro"):
-            best = race(bench, [verb], lambda tool: root)
-            beyond = (best[DVC].cpu - bare) / max(best[TIDEGATE].cpu - bare, 0.001)
-            line(f"{verb}, {count} stages", best, f"{beyond:.0f}x beyond Python's start")
+            best = race(bench, [verb], always(root))
+            beyond = best[TIDEGATE].cpu - bare, best[DVC].cpu - bare
+            ratio = f"{beyond[1] / beyond[0]:.0f}x" if beyond[0] > 0.001 else "more than can be measured"
+            line(f"{verb}, {count} stages", best, f"beyond Python's start: {ratio}")
 
 
 def dirs(bench: Bench, sizes: Sizes) -> None:
@@ -75,7 +59,7 @@ def dirs(bench: Bench, sizes: Sizes) -> None:
         spread(root / "raw", count, 1024)
         settled(bench, chain(root, 2, dep="raw"))
         for verb in ("status", "repro"):
-            line(f"{verb}, {count:,} files", race(bench, [verb], lambda tool: root))
+            line(f"{verb}, {count:,} files", race(bench, [verb], always(root)))
 
 
 def changed(bench: Bench, sizes: Sizes) -> None:
@@ -93,15 +77,6 @@ def changed(bench: Bench, sizes: Sizes) -> None:
     for tool in bench.tools:
         touch(tool)
         print(f"  files opened by {tool.name} status: {count_opened(tool, root)}")
-    shutil.rmtree(root)
-
-
-def count_opened(tool: Tool, root: Path) -> str:
-    module = "dvc.cli" if tool.name == DVC else "tidegate.cli.start"
-    words = [str(tool.python), "-c", COUNTER, f"{root}/raw/", module, "status"]
-    env = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": f"{root}.site"}
-    done = subprocess.run(words, cwd=root, env=env, capture_output=True, text=True, check=False)
-    return done.stderr.split()[-1]
 
 
 def carry(bench: Bench, sizes: Sizes, link: str = "copy") -> None:
@@ -111,8 +86,7 @@ def carry(bench: Bench, sizes: Sizes, link: str = "copy") -> None:
     remotes = {tool: bench.folder / f"remote-{tool.name}" for tool in bench.tools}
 
     def start_over(tool: Tool) -> None:
-        for name in (roots[tool], f"{roots[tool]}.site", remotes[tool]):
-            shutil.rmtree(name, ignore_errors=True)
+        bench.discard(Path(f"{roots[tool]}.site"), remotes[tool])
         root = bench.fresh(roots[tool].name)
         spread(root / "data", sizes.carried, 10_240)
         config = f"[core]\n    remote = r\n[cache]\n    type = {link}\n"
@@ -121,14 +95,13 @@ def carry(bench: Bench, sizes: Sizes, link: str = "copy") -> None:
 
     def without(*names: str) -> Callable[[Tool], None]:
         def remove(tool: Tool) -> None:
-            for name in names:
-                shutil.rmtree(roots[tool] / name, ignore_errors=True)
+            bench.discard(*(roots[tool] / name for name in names))
             os.sync()
 
         return remove
 
     def without_remote(tool: Tool) -> None:
-        shutil.rmtree(remotes[tool], ignore_errors=True)
+        bench.discard(remotes[tool])
         os.sync()
 
     line("add", race(bench, ["add", "data"], roots.__getitem__, ready=start_over))
@@ -139,11 +112,13 @@ def carry(bench: Bench, sizes: Sizes, link: str = "copy") -> None:
         emptied = without("data", ".dvc/cache")
         line("pull, no data and no cache", race(bench, ["pull"], roots.__getitem__, ready=emptied))
     time.sleep(SETTLE_S)
-    for words in (["add", "data"], ["checkout"], ["status"], *([["push"], ["pull"]] if link == "copy" else [])):
+    for words in (
+        ["add", "data"],
+        ["checkout"],
+        ["status"],
+        *([["push"], ["pull"]] if link == "copy" else []),
+    ):
         line(f"{words[0]} again", race(bench, words, roots.__getitem__))
-    for tool in bench.tools:
-        shutil.rmtree(roots[tool])
-        shutil.rmtree(remotes[tool], ignore_errors=True)
 
 
 def hardlink(bench: Bench, sizes: Sizes) -> None:
@@ -168,7 +143,7 @@ def large(bench: Bench, sizes: Sizes) -> None:
         os.sync()
 
     def lose(tool: Tool) -> None:
-        (roots[tool] / "data.bin").unlink()
+        bench.discard(roots[tool] / "data.bin")
         os.sync()
 
     line("add, copied to the cache", race(once, ["add", "data.bin"], roots.__getitem__, ready=rest))
@@ -178,8 +153,6 @@ def large(bench: Bench, sizes: Sizes) -> None:
     line("checkout, linked", race(once, ["checkout"], roots.__getitem__, ready=lose))
     time.sleep(SETTLE_S)
     line("status again", race(once, ["status"], roots.__getitem__))
-    for root in roots.values():
-        shutil.rmtree(root)
 
 
 def scratch(bench: Bench, sizes: Sizes) -> None:
@@ -195,16 +168,17 @@ def scratch(bench: Bench, sizes: Sizes) -> None:
         best = race(once, ["repro"], roots.__getitem__, ready=start_over)
         shells = alone(bench, count)
         line(f"repro, {count} stages", best)
-        over = {name: (one.cpu - shells.cpu) / count * 1000 for name, one in best.items()}
-        slow = {name: (one.wall - shells.wall) / count * 1000 for name, one in best.items()}
-        for name in over:
-            print(f"    {name}: {over[name]:.1f} CPU ms, {slow[name]:.1f} wall ms a stage beyond its shell")
+        for name, one in best.items():
+            cpu, wall = (
+                (getattr(one, time) - getattr(shells, time)) / count * 1000 for time in ("cpu", "wall")
+            )
+            print(f"    {name}: {cpu:.1f} CPU ms, {wall:.1f} wall ms a stage beyond its shell")
 
 
 def alone(bench: Bench, count: int) -> Spent:
     """The commands without an engine: bare Python that starts each one's shell."""
     root = chain(bench.fresh("alone"), count)
-    call = "import subprocess as s;[s.call(['/bin/sh','-c',f'echo {n} > o{n}']) for n in range(%d)]" % count
+    call = f"import subprocess\nfor n in range({count}): subprocess.call(['/bin/sh', '-c', f'echo {{n}} > o{{n}}'])"
     return min((spend([str(bench.ours.python), "-c", call], root) for _ in range(3)), key=lambda one: one.cpu)
 
 
@@ -232,7 +206,12 @@ def second(bench: Bench, sizes: Sizes) -> None:
             root = folder / machine
             root.mkdir()
             stages = [
-                (f"s{n}", f"echo x >> {folder}/ran; echo {n} > o{n}", f"o{n - 1}" if n else "raw.txt", f"o{n}")
+                (
+                    f"s{n}",
+                    f"echo x >> {folder}/ran; echo {n} > o{n}",
+                    f"o{n - 1}" if n else "raw.txt",
+                    f"o{n}",
+                )
                 for n in range(10)
             ]
             begin(write(root, stages), config)
@@ -253,50 +232,6 @@ def second(bench: Bench, sizes: Sizes) -> None:
         )
 
 
-def chain(root: Path, count: int, *, dep: str = "raw.txt") -> Path:
-    """A project of stages that each read what the one before wrote, and one param."""
-    return write(root, [(f"s{n}", f"echo {n} > o{n}", f"o{n - 1}" if n else dep, f"o{n}") for n in range(count)])
-
-
-def write(root: Path, stages: list[tuple[str, str, str, str]]) -> Path:
-    lines = ["stages:"]
-    for name, cmd, dep, out in stages:
-        lines += [f"  {name}:", f"    cmd: {cmd}", f"    deps: [{dep}]", "    params: [trees]", f"    outs: [{out}]"]
-    (root / "dvc.yaml").write_text("\n".join(lines) + "\n")
-    (root / "params.yaml").write_text("trees: 10\n")
-    (root / "raw.txt").write_text("one\n")
-    return begin(root, "")
-
-
-def begin(root: Path, config: str) -> Path:
-    """Make a repository of git and dvc of the folder."""
-    subprocess.run(["git", "init", "-q", str(root)], check=True)
-    (root / ".dvc" / "tmp").mkdir(parents=True, exist_ok=True)
-    (root / ".dvc" / "config").write_text(config)
-    (root / ".dvc" / ".gitignore").write_text("/config.local\n/tmp\n/cache\n")
-    return root
-
-
-def settled(bench: Bench, root: Path) -> Path:
-    """Bring a project up to date, and let so much time pass that both tools know that it is."""
-    spend([str(bench.ours.program), "repro"], root)
-    time.sleep(SETTLE_S)
-    for tool in bench.tools:
-        for verb in ("repro", "status"):
-            spend([str(tool.program), verb], root)
-    time.sleep(SETTLE_S)
-    spend([str(bench.ours.program), "status"], root)
-    return root
-
-
-def spread(top: Path, count: int, size: int) -> None:
-    """Files of different content in a hundred folders."""
-    for number in range(min(count, 100)):
-        (top / f"{number:02}").mkdir(parents=True)
-    for number in range(count):
-        (top / f"{number % 100:02}" / f"{number}.txt").write_bytes(os.urandom(16).hex().encode() * (size // 32))
-
-
 CASES: dict[str, Callable[[Bench, Sizes], None]] = {
     "noop": noop,
     "dirs": dirs,
@@ -314,19 +249,25 @@ def install(folder: Path) -> Path:
     """A wheel of the working tree, in an environment without anything else."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     pip = [str(folder / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check"]
+    # scripts of older ones import `re` before they import anything of ours
+    subprocess.run([*pip, "--upgrade", "pip"], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [pip[0], "uninstall", "--quiet", "--yes", "setuptools"], check=True, stderr=subprocess.DEVNULL
+    )
     subprocess.run([*pip, str(HERE)], check=True, stderr=subprocess.DEVNULL)
     return folder / "bin" / "tidegate"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="smaller, one round: about a minute")
     parser.add_argument("--cases", default=",".join(CASES), help="which to run, by default all of them")
     parser.add_argument("--rounds", type=int, help="how often each command is timed")
     parser.add_argument("--tidegate", type=Path, help="the program to measure instead of a new wheel")
+    parser.add_argument("--folder", type=Path, help="where to work, instead of the system's temporary folder")
     asked = parser.parse_args()
     rounds = asked.rounds or (1 if asked.quick else 3)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name).resolve()
         ours = asked.tidegate.resolve() if asked.tidegate else install(folder / "env")
         tools = (Tool(TIDEGATE, ours), Tool(DVC, HERE / ".tools" / "dvc" / "bin" / "dvc"))
@@ -339,7 +280,9 @@ def main() -> None:
 
 def describe(tools: tuple[Tool, ...], rounds: int) -> str:
     versions = [
-        subprocess.run([tool.program, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+        subprocess.run(
+            [tool.program, "--version"], capture_output=True, text=True, check=True
+        ).stdout.split()[-1]
         for tool in tools
     ]
     machine = f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}"
