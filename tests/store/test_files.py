@@ -125,6 +125,9 @@ def test_the_bytes_are_durable_before_the_name_and_the_name_before_the_return(
     monkeypatch.setattr(os, "fsync", record)
     write_atomic(tmp_path / "f", "new")
     assert synced == [("file", "old"), ("folder", "new")]
+    synced.clear()
+    write_atomic(tmp_path / "f", "newer", durable=False)
+    assert synced == [("file", "new")]
 
 
 @pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664), (0, 0o666)])

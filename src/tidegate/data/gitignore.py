@@ -120,7 +120,7 @@ def _edit_file(path: Path, names: list[str], edit: _Edit) -> bool:
         return False
     if after:
         # through a link, so that a shared file stays shared
-        write_atomic(path.resolve(), after)
+        write_atomic(path.resolve(), after, durable=False)
     else:
         path.unlink()
     return True

@@ -27,7 +27,8 @@ def save_run(cache: ObjectCache, stage: Stage, entry: Entry) -> None:
         plain = as_plain(entry)
         path = _folder(cache, stage, entry) / _digest(plain)
         if not path.exists():
-            write_atomic(path, render_plain(plain))
+            # the stage runs once more should a power cut take it away
+            write_atomic(path, render_plain(plain), durable=False)
 
 
 def find_run(cache: ObjectCache, stage: Stage, inputs: Entry) -> Entry | None:

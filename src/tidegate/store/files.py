@@ -6,8 +6,11 @@ from pathlib import Path
 _PAGE = 4096
 
 
-def write_atomic(path: Path, data: bytes | str) -> None:
-    """Replace `path` with `data` so that a reader, or a crash, sees the old file or the new one."""
+def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None:
+    """Replace `path` with `data` so that a reader, or a crash, sees the old file or the new one.
+
+    Without `durable` a power cut soon after may bring the old one back.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     try:
@@ -19,7 +22,8 @@ def write_atomic(path: Path, data: bytes | str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def overwrite(path: Path, text: str) -> None:
