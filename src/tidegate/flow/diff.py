@@ -39,6 +39,11 @@ class Item(NamedTuple):
         return self.md5.endswith(".dir")
 
     @property
+    def content(self) -> tuple[str, str]:
+        """What makes two of them the same."""
+        return self.md5, self.kind if self.md5 else ""
+
+    @property
     def shown(self) -> str:
         """The path as it is printed."""
         return f"{self.at}/" if self.is_folder else self.at
@@ -158,19 +163,18 @@ def _fetch_lists(project: Project, hashes: list[Hashed]) -> None:
 def _compare(before: Items, after: Items) -> Rows:
     """Below a directory that one side does not know nothing is told."""
     unknown = tuple(f"{at}/" for side in (before, after) for at, item in side.items() if item.unknown)
+    known = [
+        at for at in before.keys() | after.keys() if not at.startswith(unknown) and _is_told(before.get(at))
+    ]
+    both = [(before[at], after[at]) for at in known if at in before and at in after]
+    gone = [before[at] for at in known if at not in after]
+    come = [after[at] for at in known if at not in before]
     rows: Rows = {state: [] for state in ("added", "deleted", "modified", "renamed", "not in cache")}
-    gone: list[Item] = []
-    come: list[Item] = []
-    for at in before.keys() | after.keys():
-        was, now = before.get(at), after.get(at)
-        if at.startswith(unknown) or (was and was.unknown and not was.md5):
-            continue
-        if was and now and (was.md5, was.kind if was.md5 else "") != (now.md5, now.kind if now.md5 else ""):
-            rows["modified"].append(_row(was.shown, {"old": was.md5 or None, "new": now.md5 or None}))
-        elif was and not now:
-            gone.append(was)
-        elif now and not was:
-            come.append(now)
+    rows["modified"] = [
+        _row(was.shown, {"old": was.md5 or None, "new": now.md5 or None})
+        for was, now in both
+        if was.content != now.content
+    ]
     for was, now in _pair(gone, come):
         if was and now:
             rows["renamed"].append(_row({"old": was.shown, "new": now.shown}, was.md5 or None))
@@ -179,6 +183,11 @@ def _compare(before: Items, after: Items) -> Rows:
         elif now:
             rows["added"].append(_row(now.shown, now.md5 or None))
     return {state: _sorted(found) for state, found in rows.items()}
+
+
+def _is_told(item: Item | None) -> bool:
+    """Not so a path inside of a directory that nothing is known of."""
+    return item is None or bool(item.md5) or not item.unknown
 
 
 def _pair(gone: list[Item], come: list[Item]) -> Iterator[tuple[Item | None, Item | None]]:

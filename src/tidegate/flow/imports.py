@@ -1,7 +1,7 @@
 """`import-url` and `import`: track a copy of data that lie at a URL or in another repository."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -88,23 +88,28 @@ def _import(root: Path, source: Source, asked: Importing, watch: Watch) -> Done:
         source = (
             source if source.repo else source._replace(path=_seen_from(project, source.path, stage, asked))
         )
-        how = Bringing(asked.jobs, asked.force, watch.note, watch.stored or unheard)
         with working(project, stage, watch, "tidegate import") as locked:
             if asked.extent != "no_exec":
                 source = source_now(project, stage.wdir, source)
-            hashed = None
-            if asked.extent == "all":
-                with brought(project, stage, source, how) as ready, locked():
-                    hashed = put(project, place.at, ready, how)
-                    changed = _write(project, place, source, hashed=hashed, extent=asked.extent)
-            else:
-                if asked.extent == "to_remote":
-                    hashed = send_source(
-                        project, stage, source, Sending(remote=asked.remote or None, jobs=asked.jobs)
-                    )
-                with locked():
-                    changed = _write(project, place, source, hashed=hashed, extent=asked.extent)
+            with _content(project, stage, source, asked=asked, watch=watch) as take, locked():
+                hashed = take()
+                changed = _write(project, place, source, hashed=hashed, extent=asked.extent)
         return Done((Imported(place.at, place.file, hashed),), autostage(project, changed))
+
+
+@contextmanager
+def _content(
+    project: Project, stage: Stage, source: Source, *, asked: Importing, watch: Watch
+) -> Iterator[Callable[[], Hashed | None]]:
+    """What puts the content in place once the repository is held; it has been brought before that."""
+    if asked.extent == "all":
+        how = Bringing(asked.jobs, asked.force, watch.note, watch.stored or unheard)
+        with brought(project, stage, source, how) as ready:
+            yield lambda: put(project, stage.outs[0].at, ready, how)
+        return
+    to = Sending(remote=asked.remote or None, jobs=asked.jobs)
+    hashed = send_source(project, stage, source, to) if asked.extent == "to_remote" else None
+    yield lambda: hashed
 
 
 def _find_place(project: Project, source: Source, asked: Importing) -> Place:
