@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tidegate.data.cache import add_path
 from tidegate.data.folders import fetch_folders
 from tidegate.data.hash import Hashed
 from tidegate.data.objects import has_object, unsound_objects
@@ -12,7 +13,7 @@ from tidegate.data.transfer import compare
 from tidegate.data.transfer import fetch as fetch_objects
 from tidegate.data.transfer import push as push_objects
 from tidegate.data.trip import Failure, Report, Transfer
-from tidegate.errors import UnavailableError
+from tidegate.errors import NotFoundError, TidegateError, UnavailableError
 from tidegate.flow.checkout import CheckedOut, How, check_out
 from tidegate.flow.wanted import Note, Scope, Wanted, collect, names_of, objects_of
 from tidegate.pipeline.project import Project, open_project
@@ -86,7 +87,7 @@ def fetch_into(project: Project, found: list[Wanted], trade: Trade) -> Synced:
     done = done._replace(present=len(found) - len(lacking))
     done = _each_remote(project, lacking, trade, move=_fetch_group, done=done)
     foreign = [one for one in found if one.is_foreign and not _is_here(project, one)]
-    return _fetch_foreign(project, foreign, trade, done) if foreign else done
+    return _fetch_foreign(project, foreign, done) if foreign else done
 
 
 def pull(
@@ -233,10 +234,28 @@ def _fetch_runs(project: Project, trade: Trade) -> Synced:
     return Synced().plus(done, lambda failure: failure.name)
 
 
-def _fetch_foreign(project: Project, foreign: list[Wanted], trade: Trade, done: Synced) -> Synced:
-    """Data of other repositories come from there."""
-    lost = tuple(
-        Lost(one.out.at, "", "imported from another repository, `tidegate update` brings it")
-        for one in foreign
-    )
-    return done._replace(lost=(*done.lost, *lost))
+def _fetch_foreign(project: Project, foreign: list[Wanted], done: Synced) -> Synced:
+    """Data imported from other repositories come from there, at the recorded commit."""
+    for one in foreign:
+        try:
+            done = done._replace(moved=done.moved + _bring_import(project, one))
+        except TidegateError as error:
+            done = done._replace(lost=(*done.lost, Lost(one.out.at, "", f"{error.where}: {error.message}")))
+    return done
+
+
+def _bring_import(project: Project, one: Wanted) -> int:
+    """The number of files that are in the cache now."""
+    from tidegate.pipeline.imports import brought, read_import
+
+    entry = project.lock.get(one.stage)
+    if entry is None or entry.outs.get(one.out.path) != one.hashed:
+        raise NotFoundError(
+            one.stage, "was imported differently at another commit, which has to be checked out"
+        )
+    stage = project.stages[one.stage]
+    with brought(project, stage, read_import(project, stage).deps[0]) as ready:
+        hashed = ready.hashed or add_path(project.cache, ready.staged, link=False)
+    if one.hashed and hashed.md5 != one.hashed.md5:
+        raise NotFoundError(one.stage, f"the source holds {hashed.md5} now, expected {one.hashed.md5}")
+    return 1 if hashed.nfiles is None else hashed.nfiles + 1

@@ -50,7 +50,7 @@ def choose_outs(
     found = [target for word in asked for target in _targets(index, word, here=here, choice=choice)]
     if choice.with_deps:
         found += [Target(index.stages[key]) for key in order(index.graph, [one.stage.key for one in found])]
-    return list(dict.fromkeys(found))
+    return list({(target.stage.key, target.path): target for target in found}.values())
 
 
 def narrowed(target: Target) -> list[Out]:
