@@ -43,7 +43,8 @@ def overwrite(path: Path, text: str) -> None:
         if is_small:
             # no signal interrupts the write of a page, and blanks hide the rest of what was there
             os.pwrite(handle, data.ljust(size), 0)
-            os.ftruncate(handle, len(data))
+            if size > len(data):
+                os.ftruncate(handle, len(data))
     finally:
         os.close(handle)
     if not is_small:

@@ -49,8 +49,10 @@ def try_flock(handle: int) -> bool:
 
 def write_holder(handle: int, text: str) -> None:
     """Say in the lock file who holds it."""
-    os.ftruncate(handle, 0)
-    os.pwrite(handle, text.encode(), 0)
+    data = text.encode()
+    if os.pread(handle, len(data) + 1, 0) != data:
+        os.pwrite(handle, data, 0)
+        os.ftruncate(handle, len(data))
 
 
 def holder_of(handle: int) -> int | None:
