@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tidegate.errors import TidegateError
-from tidegate.pipeline.graph import active, order, reverse
+from tidegate.pipeline.course import Course
+from tidegate.pipeline.graph import active, order
 from tidegate.pipeline.job import QUIET, Job, Listener, Request, Step
 from tidegate.pipeline.journal import Journal
 from tidegate.pipeline.lockfile import Entry
 from tidegate.pipeline.plan import Reason, without_missing
-from tidegate.pipeline.project import Project, explain_all, explain_stage, open_project
+from tidegate.pipeline.project import Project, explain_all, open_project
 from tidegate.pipeline.select import select
 from tidegate.pipeline.targets import choose_outs
 from tidegate.store.layout import Layout
@@ -101,19 +101,6 @@ def forget_run(root: Path) -> None:
     Journal(Layout(root).run / "repro.json").clear()
 
 
-def bring_up_to_date(job: Job, key: str, *, force: bool, environment: Mapping[str, str] = {}) -> Step:
-    """Skip, restore or run one stage, whose needs are up to date."""
-    stage = job.project.stages[key]
-    reasons = (Reason("forced"),) if force and not stage.frozen else explain_stage(job.project, key)
-    if job.options.allow_missing:
-        reasons = without_missing(reasons)
-    if not reasons:
-        return Step(key, "skipped")
-    from tidegate.pipeline.work import renew
-
-    return renew(job, stage, reasons, environment)
-
-
 def _as_steps(reasons: Mapping[str, tuple[Reason, ...]]) -> tuple[Step, ...]:
     return tuple(Step(key, "stale" if why else "skipped", why) for key, why in reasons.items())
 
@@ -125,58 +112,23 @@ def _note_clean(project: Project, keys: tuple[str, ...], here: str) -> None:
 
 
 def _run_all(job: Job, keys: tuple[str, ...], request: Request) -> Iterator[Step]:
+    course = Course(job.project, request)
     if request.jobs > 1:
         from tidegate.pipeline.parallel import run_side_by_side
 
-        steps: Iterable[Step] = run_side_by_side(job, keys, request)
+        steps: Iterable[Step] = run_side_by_side(job, keys, course)
     else:
-        steps = _run_in_order(job, keys, request)
+        steps = _run_in_order(job, keys, course)
     for step in steps:
         job.listener.step(step)
         yield step
 
 
-def _run_in_order(job: Job, keys: tuple[str, ...], request: Request) -> Iterator[Step]:
-    course = Course(job.project, request)
+def _run_in_order(job: Job, keys: tuple[str, ...], course: Course) -> Iterator[Step]:
     for key in keys:
-        if key not in course.barred:
-            yield course.follow(_attempt(job, key, course))
-
-
-def _attempt(job: Job, key: str, course: "Course") -> Step:
-    try:
-        return bring_up_to_date(job, key, force=key in course.forced or job.options.force)
-    except TidegateError as error:
-        if course.request.on_error == "stop":
-            raise
-        return Step(key, "failed", error=error)
-
-
-class Course:
-    """What the steps so far mean for the stages to come: which are forced, and which cannot run any more."""
-
-    def __init__(self, project: Project, request: Request) -> None:
-        self.request = request
-        self.users = reverse(active(project.graph, project.stages))
-        self.forced: set[str] = set()
-        self.barred: set[str] = set()
-
-    def follow(self, step: Step) -> Step:
-        """Take note of a step and pass it on."""
-        if step.error and self.request.on_error == "keep_going":
-            self.barred.update(set(downstream_of(self.users, step.stage)))
-        if self.request.force_downstream and step.action in ("ran", "restored", "saved"):
-            self.forced.update(self.users[step.stage])
-        return step
-
-
-def downstream_of(users: Mapping[str, tuple[str, ...]], key: str) -> Iterator[str]:
-    """Everything that needs a stage, directly or not."""
-    seen: set[str] = set()
-    waiting = list(users[key])
-    while waiting:
-        user = waiting.pop()
-        if user not in seen:
-            seen.add(user)
-            waiting += users[user]
-            yield user
+        if key in course.barred:
+            continue
+        step = course.follow(course.attempt(job, key))
+        if step.error and course.is_over(step):
+            raise step.error
+        yield step
