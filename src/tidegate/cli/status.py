@@ -1,6 +1,7 @@
 """`tidegate status`: which stages and data changed, and why; runs nothing."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -49,6 +50,8 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, **options: 
         from tidegate.pipeline.reproduce import states
 
         found = states(root, request)
+        if not options["no_updates"]:
+            found = _with_updates(root, request, found)
         if as_json:
             print_json(found)
         sys.exit(1 if quiet and found else 0)
@@ -59,3 +62,15 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, **options: 
     for step in stale:
         say(describe(step, request.here), color="yellow")
     say(f"{len(stale)} of {len(steps)} stages are stale" if stale else fresh(len(steps)))
+
+
+def _with_updates(root: Path, request: Request, found: dict[str, list[Any]]) -> dict[str, list[Any]]:
+    """Asks the repositories of imports whether there is something newer; without imports nothing is asked."""
+    from tidegate.pipeline.reproduce import imports_among
+
+    keys = imports_among(root, request)
+    if not keys:
+        return found
+    from tidegate.flow.update import with_updates
+
+    return with_updates(root, found, keys, request.here)

@@ -32,10 +32,10 @@ def note_clean(project: Project, keys: tuple[str, ...], here: str) -> None:
 
 
 def _depends_on_others(project: Project, keys: tuple[str, ...]) -> bool:
-    """Whether something outside of this machine may change at any time."""
-    return any(
-        is_url(dep.at) for key in keys for dep in project.stages[key].deps if not project.stages[key].frozen
-    )
+    """Whether something outside of this machine may change at any time, such as what an import came from."""
+    stages = [project.stages[key] for key in keys]
+    far = (is_url(dep.at) for stage in stages if not stage.frozen for dep in stage.deps)
+    return any(stage.is_import for stage in stages) or any(far)
 
 
 def _found(project: Project, keys: tuple[str, ...], here: str) -> Found:

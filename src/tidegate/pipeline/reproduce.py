@@ -75,6 +75,13 @@ def states(root: Path, request: Request = ALL) -> dict[str, list[Any]]:
     return found
 
 
+def imports_among(root: Path, request: Request = ALL) -> list[str]:
+    """The keys of the imports among the stages that the request names."""
+    with open_project(root) as project:
+        targets = choose_outs(project.pipelines, request.words, here=request.here, choice=request.choice)
+        return [target.stage.key for target in targets if target.stage.is_import]
+
+
 def reproduce(root: Path, request: Request = ALL, *, listener: Listener = QUIET) -> Outcome:
     """Run what is stale among the stages asked for and what they need.
 

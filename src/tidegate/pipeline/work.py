@@ -47,7 +47,8 @@ def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...], environment: Mapp
         _record(job, stage, known)
         return Step(stage.key, "restored", reasons, time.monotonic() - began)
     if stage.frozen or stage.cmd is None:
-        _record(job, stage, _as_found(job, stage))
+        found = _imported(job, stage) if stage.is_import and not stage.frozen else _as_found(job, stage)
+        _record(job, stage, found)
         return Step(stage.key, "saved", reasons, time.monotonic() - began)
     if job.options.ask and not job.listener.confirm(f"run stage `{address(stage.key, job.here)}`?"):
         raise TidegateError(f"stage `{stage.key}`", "not confirmed, so it did not run")
@@ -183,6 +184,12 @@ def _keep(job: Job, stage: Stage, entry: Entry) -> None:
     for out in stage.outs:
         if not has_object(job.project.cache, entry.outs[out.path]):
             _take(job, stage, out)
+
+
+def _imported(job: Job, stage: Stage) -> Entry:
+    from tidegate.pipeline.imports import Bringing, reimport
+
+    return reimport(job.project, stage, Bringing(force=job.options.force, note=job.listener.note))
 
 
 def _as_found(job: Job, stage: Stage) -> Entry:
