@@ -248,6 +248,7 @@ CASES: dict[str, Callable[[Bench, Sizes], None]] = {
     "parallel": parallel,
     "second": second,
 }
+SHORT = "noop,dirs,changed,carry,scratch,parallel,second"
 
 
 def install(folder: Path) -> Path:
@@ -265,8 +266,8 @@ def install(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="smaller, one round: about a minute")
-    parser.add_argument("--cases", default=",".join(CASES), help="which to run, by default all of them")
+    parser.add_argument("--quick", action="store_true", help="smaller, one round, no wheel: about a minute")
+    parser.add_argument("--cases", help="which to run, by default all of them, or the shorter ones")
     parser.add_argument("--rounds", type=int, help="how often each command is timed")
     parser.add_argument("--tidegate", type=Path, help="the program to measure instead of a new wheel")
     parser.add_argument("--folder", type=Path, help="where to work, instead of the system's temporary folder")
@@ -274,11 +275,12 @@ def main() -> None:
     rounds = asked.rounds or (1 if asked.quick else 3)
     with tempfile.TemporaryDirectory(dir=asked.folder) as name:
         folder = Path(name).resolve()
-        ours = asked.tidegate.resolve() if asked.tidegate else install(folder / "env")
+        here = Path(sys.executable).with_name("tidegate") if asked.quick else None
+        ours = asked.tidegate or here or install(folder / "env")
         tools = (Tool(TIDEGATE, ours), Tool(DVC, HERE / ".tools" / "dvc" / "bin" / "dvc"))
         print(describe(tools, rounds), flush=True)
         began = time.monotonic()
-        for case in asked.cases.split(","):
+        for case in (asked.cases or (SHORT if asked.quick else ",".join(CASES))).split(","):
             CASES[case](Bench(tools, folder, rounds), QUICK if asked.quick else Sizes())
         print(f"\n{time.monotonic() - began:.0f} seconds in all")
 
