@@ -6,6 +6,7 @@ import click
 
 from tidegate.cli.output import json_option
 from tidegate.cli.sync import (
+    Voice,
     finish,
     glob_option,
     quiet_options,
@@ -49,4 +50,4 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, verbose: bo
     root = find_root()
     trade = trade_of(given, "fetching", quiet=quiet or as_json)
     synced = fetch(root, scope_of(root, targets, given), trade)
-    finish(synced, "fetched", as_json=as_json, quiet=quiet, verbose=verbose)
+    finish(synced, "fetched", Voice(as_json, quiet, verbose))

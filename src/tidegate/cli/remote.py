@@ -52,7 +52,7 @@ def command() -> None:
 @click.option("-d", "--default", "is_default", is_flag=True, help="Make it the default remote.")
 @click.option("-f", "--force", is_flag=True, help="Replace a remote of this name.")
 @level_options
-def add(name: str, url: str, *, is_default: bool, force: bool, level: str | None, **rest: Any) -> None:
+def add(name: str, url: str, *, level: str | None, **given: Any) -> None:
     """Add a remote NAME at URL; a relative path counts from the current directory.
 
     \b
@@ -60,10 +60,10 @@ def add(name: str, url: str, *, is_default: bool, force: bool, level: str | None
       tidegate remote add -d storage ../data-storage
     """
     file = config_file(level)
-    add_remote(file, name, url, force=force)
-    if is_default:
+    add_remote(file, name, url, force=given["force"])
+    if given["is_default"]:
         set_default_remote(file, name)
-        if not rest["quiet"]:
+        if not given["quiet"]:
             say(f"Setting '{name.lower()}' as a default remote.")
 
 
@@ -117,7 +117,7 @@ def list_remotes(*, level: str | None, as_json: bool, **rest: Any) -> None:
 @click.argument("value", required=False)
 @unset_option
 @level_options
-def modify(name: str, option: str, value: str | None, *, unset: bool, level: str | None, **rest: Any) -> None:
+def modify(name: str, option: str, value: str | None, **given: Any) -> None:
     """Set OPTION of the remote NAME to VALUE.
 
     \b
@@ -126,10 +126,10 @@ def modify(name: str, option: str, value: str | None, *, unset: bool, level: str
       tidegate remote modify --local storage secret_access_key SECRET
       tidegate remote modify storage jobs --unset
     """
-    if value is None and not unset:
+    if value is None and not given["unset"]:
         hint = f"tidegate remote modify {name} {option} VALUE"
         raise UsageError("remote modify", f"no value for `{option}`, expected one or --unset", hint=hint)
-    modify_remote(config_file(level), name, option, value=None if unset else value)
+    modify_remote(config_file(given["level"]), name, option, value=None if given["unset"] else value)
 
 
 @command.command("remove")

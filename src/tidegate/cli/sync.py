@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -24,6 +24,14 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 _SHOWN = 20
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 UP_TO_DATE = "Everything is up to date."
+
+
+class Voice(NamedTuple):
+    """How a command speaks: as JSON, only of errors, or of everything."""
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
 
 
 def options(*listed: Decorator) -> Decorator:
@@ -140,16 +148,16 @@ def as_dict(synced: "Synced", word: str) -> dict[str, Any]:
     }
 
 
-def finish(synced: "Synced", word: str, *, as_json: bool, quiet: bool, verbose: bool) -> None:
+def finish(synced: "Synced", word: str, voice: Voice) -> None:
     """Print what was `pushed` or `fetched`; exit code 1 when something was lost."""
-    if as_json:
+    if voice.as_json:
         print_json(as_dict(synced, word))
     else:
-        print_lost(synced, verbose=verbose)
+        print_lost(synced, verbose=voice.verbose)
         told = summary([(word, synced.moved)]) or ("" if synced.lost else UP_TO_DATE)
-        if told and not quiet:
+        if told and not voice.quiet:
             say(told)
-    if synced.lost and not as_json:
+    if synced.lost and not voice.as_json:
         raise incomplete(word, len(synced.lost))
     sys.exit(1 if synced.lost else 0)
 

@@ -65,9 +65,11 @@ class _Marks(NamedTuple):
     by_remote: dict[str, set[str]]
 
     def add(self, url: str, keys: Collection[str]) -> None:
+        """These are in use as well."""
         self.by_remote.setdefault(url, set()).update(keys)
 
     def every(self) -> set[str]:
+        """Whatever remote they belong to."""
         return set().union(*self.by_remote.values())
 
 

@@ -50,12 +50,12 @@ class Synced(NamedTuple):
     def plus(self, transfer: Transfer, names: Callable[[Failure], str]) -> "Synced":
         """With one more transfer counted."""
         lost = tuple(Lost(names(one), one.name, one.reason) for one in transfer.failures)
-        return Synced(
-            self.moved + transfer.moved,
-            self.moved_bytes + transfer.moved_bytes,
-            self.present + transfer.present,
-            self.lost + lost,
-        )
+        return self.joined(Synced(transfer.moved, transfer.moved_bytes, transfer.present, lost))
+
+    def joined(self, other: "Synced") -> "Synced":
+        """Both together."""
+        moved, size = self.moved + other.moved, self.moved_bytes + other.moved_bytes
+        return Synced(moved, size, self.present + other.present, self.lost + other.lost)
 
 
 _USUAL = Trade()
@@ -71,7 +71,7 @@ def push(root: Path, scope: Scope = _ALL, trade: Trade = _USUAL) -> Synced:
         done = _push_runs(project, trade) if trade.run_cache else Synced()
         if trade.run_cache:
             found += _results(project, scope)
-        return _each_remote(project, found, trade, move=_push_group, done=done)
+        return done.joined(_each_remote(project, found, trade, move=_push_group))
 
 
 def fetch(root: Path, scope: Scope = _ALL, trade: Trade = _USUAL) -> Synced:
@@ -85,7 +85,7 @@ def fetch_into(project: Project, found: list[Wanted], trade: Trade) -> Synced:
     done = _fetch_runs(project, trade) if trade.run_cache else Synced()
     lacking = [one for one in found if not one.is_foreign and not _is_here(project, one)]
     done = done._replace(present=len(found) - len(lacking))
-    done = _each_remote(project, lacking, trade, move=_fetch_group, done=done)
+    done = done.joined(_each_remote(project, lacking, trade, move=_fetch_group))
     foreign = [one for one in found if one.is_foreign and not _is_here(project, one)]
     return _fetch_foreign(project, foreign, done) if foreign else done
 
@@ -141,8 +141,9 @@ def _by_remote(found: Iterable[Wanted], trade: Trade) -> Iterator[tuple[str, lis
 _Move = Callable[[Project, Remote, list[Wanted], Trade], Transfer]
 
 
-def _each_remote(project: Project, found: list[Wanted], trade: Trade, *, move: _Move, done: Synced) -> Synced:
+def _each_remote(project: Project, found: list[Wanted], trade: Trade, *, move: _Move) -> Synced:
     """A remote that cannot be reached does not keep the others from their share."""
+    done = Synced()
     for name, group in _by_remote(found, trade):
         remote = open_remote(project.config, name or None)
         try:
