@@ -115,11 +115,12 @@ def _params(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:
 
 
 def _dropped(one: Params, recorded: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[Reason]:
-    """Keys in the lock that the stage does not ask for any more."""
+    """Keys in the lock that the file no longer has, or that the stage does not ask for any more."""
     asked = chosen(one, values)
+    change: Change = "missing" if one.keys is None else "removed"
     for key, was in recorded.items():
         if key not in asked:
-            yield Reason("param", f"{one.path}:{key}", "removed", was=was)
+            yield Reason("param", f"{one.path}:{key}", change, was=was)
 
 
 def _outs(stage: Stage, entry: Entry, seen: Seen) -> Iterator[Reason]:

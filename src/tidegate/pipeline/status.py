@@ -1,14 +1,16 @@
 """The state of stages in the words of `dvc status --json`, for scripts that read it."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from tidegate.data.hash import Hashed
+from tidegate.data.ignore import is_outside
 from tidegate.data.params import ABSENT
 from tidegate.pipeline.lockfile import Entry
 from tidegate.pipeline.plan import Reason, Seen, chosen, judge
 from tidegate.pipeline.project import Project, look
-from tidegate.pipeline.stages import Out, Stage
+from tidegate.pipeline.stages import Out, Stage, is_url
 from tidegate.pipeline.targets import Target, address, narrowed
 
 State = list[Any]
@@ -17,17 +19,18 @@ _NEVER_RAN = Entry(None, {}, {}, {})
 
 def dvc_status(project: Project, targets: list[Target], here: str = "") -> dict[str, State]:
     """What changed, by stage as seen from `here`; nothing of stages that are up to date."""
-    states = {
-        address(target.stage.key, here): stage_state(
-            target.stage, project.lock.get(target.stage.key), look(project, target.stage), narrowed(target)
-        )
-        for target in targets
-    }
-    return {name: state for name, state in states.items() if state}
+    states = {}
+    for target in targets:
+        stage, entry = target.stage, project.lock.get(target.stage.key)
+        state = stage_state(stage, entry, look(project, stage), outs=narrowed(target))
+        if state:
+            names = _dvc_names(stage, str(project.root), here)
+            states[address(stage.key, here)] = [_renamed(part, names) for part in state]
+    return states
 
 
-def stage_state(stage: Stage, entry: Entry | None, seen: Seen, outs: list[Out]) -> State:
-    """The state of one stage: DVC's words, and `removed` for what only the lock still knows."""
+def stage_state(stage: Stage, entry: Entry | None, seen: Seen, *, outs: list[Out]) -> State:
+    """The state of one stage by paths as written: DVC's words, and `removed` for what only the lock still knows."""
     recorded = entry or _NEVER_RAN
     deps = (
         {} if stage.frozen else {**_dep_states(stage, recorded, seen), **_param_states(stage, recorded, seen)}
@@ -44,6 +47,30 @@ def stage_state(stage: Stage, entry: Entry | None, seen: Seen, outs: list[Out]) 
     if entry and entry.cmd != stage.cmd:
         state.append("changed command")
     return state
+
+
+def _dvc_names(stage: Stage, root: str, here: str) -> dict[str, str]:
+    """How DVC prints each path: from where one stands, in full when it lies outside, as written when far away."""
+    paths = {one.path: one.at for one in stage.deps} | {one.path: one.at for one in stage.params}
+    paths |= {one.path: one.at for one in stage.outs}
+    return {path: _dvc_name(path, at, root=root, here=here) for path, at in paths.items()}
+
+
+def _dvc_name(path: str, at: str, *, root: str, here: str) -> str:
+    if is_url(path) or path.startswith("/"):
+        return path
+    if is_outside(at):
+        return os.path.normpath(os.path.join(root, at))  # noqa: PTH118
+    return os.path.relpath(at, here) if here else at
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    if not isinstance(part, dict):
+        return part
+    return {
+        title: {names.get(path, path): state for path, state in found.items()}
+        for title, found in part.items()
+    }
 
 
 def _told(states: Mapping[str, str]) -> dict[str, str]:

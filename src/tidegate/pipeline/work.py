@@ -22,7 +22,7 @@ from tidegate.pipeline.lockfile import Entry, write_entry
 from tidegate.pipeline.plan import Reason, changed_inputs, chosen
 from tidegate.pipeline.project import Project, hash_once, look, read_params
 from tidegate.pipeline.quick import path_key
-from tidegate.pipeline.runcache import find_run, run_key, save_run
+from tidegate.pipeline.runcache import find_run, is_repeatable, run_key, save_run
 from tidegate.pipeline.stages import Dep, Out, Stage, is_url, located
 from tidegate.pipeline.targets import address
 from tidegate.store.layout import Layout
@@ -223,7 +223,7 @@ def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
 def _take(job: Job, stage: Stage, out: Out) -> Hashed:
     """The hash of an out, which is saved to the cache on the way where it belongs there."""
     project = job.project
-    is_kept = job.options.commit and (out.cache or out.kind != "out")
+    is_kept = job.options.commit and (out.cache or (out.kind != "out" and is_repeatable(stage)))
     if not is_kept or not (project.root / out.at).exists():
         return hash_out(project, stage, out)
     return add_path(project.cache, out.at, link=out.cache)
