@@ -176,13 +176,14 @@ def _keys_of(table: str, record: type[project.Section]) -> list[Key]:
 def _default(value: object) -> str:
     if value is msgspec.NODEFAULT:
         return "required"
-    written = msgspec.to_builtins(value, enc_hook=project._write_unit)
+    written = msgspec.to_builtins(value, enc_hook=project.write_unit)
     return f"`{msgspec.json.encode(written).decode()}`"
 
 
 NAMED = {
     project.Seconds: "duration",
     project.Share: "share",
+    project.Bytes: "size",
     project.Probability: "number above 0, below 1",
     project.Positive: "integer, at least 1",
     str: "text",
@@ -218,7 +219,8 @@ def _escaped(value: object) -> str:
 
 def _configuration(words: dict[str, Any]) -> list[str]:
     intro = (
-        "A duration is written as `90s`, `10m`, `24h` or `7d`; a share as `5%` or `0.05`.\n"
+        "A duration is written as `90s`, `10m`, `24h` or `7d`; a share as `5%` or `0.05`;\n"
+        "a size as `500kB`, `20MB` or `1.5GB`.\n"
         "An unknown key is an error. `tidegate config show` prints every setting, the defaults included."
     )
     parts = [intro]

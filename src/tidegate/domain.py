@@ -14,6 +14,8 @@ Guarantee = Literal["exact", "asymptotic", "model-based"]
 Role = Literal["stable", "canary"]
 Phase = Literal["running", "paused", "held", "promoted", "rolled_back"]
 Severity = Literal["page", "ticket"]
+Consequence = Literal["block", "warn"]
+Unit = Literal["share", "points", "number", "bytes"]
 
 TERMINAL_PHASES = frozenset({"promoted", "rolled_back"})
 
@@ -38,33 +40,69 @@ class Run(Record, frozen=True):
     ended: float
 
 
+class Measure(Record, frozen=True):
+    """A metric's value on a test set with its interval, which errs with probability 5 % on either side."""
+
+    value: float
+    low: float | None
+    high: float | None
+    guarantee: Guarantee = "asymptotic"
+    method: str = ""
+
+
 class Evaluation(Record, frozen=True):
-    """Evaluation rows reduced to what a decision needs; `metrics` are point estimates."""
+    """One model on a test set: digests of the test set and of the rows, and what was measured, by metric.
+
+    `missing` says of each metric that could not be computed why not.
+    """
 
     test_set: str
     rows: str
     n: int
-    metrics: dict[str, float]
+    task: str
+    metrics: dict[str, Measure]
+    missing: dict[str, str] = {}
 
 
 class Finding(Record, frozen=True):
-    """What one check found, in numbers and in a sentence."""
+    """What one check found, in numbers and in a sentence.
+
+    `estimate` with its interval is what `bound` is held against: a difference from live where there is one,
+    else the value itself; `candidate` and `live` are the two values. Numbers are None where the gate shows
+    only verdicts, and an end of an interval where it is infinite. A finding whose `severity` is `warn` has no
+    part in the decision. `error` is the level of the test, `null` what it tried to refute, in words.
+    """
 
     check: str
     verdict: Verdict
-    estimate: float
-    low: float
-    high: float
+    estimate: float | None
+    low: float | None
+    high: float | None
     n: int
     n_needed: int | None
     because: str
     guarantee: Guarantee = "exact"
+    severity: Consequence = "block"
+    kind: str = ""
+    metric: str = ""
+    slice: str = ""
+    unit: Unit = "number"
+    candidate: float | None = None
+    live: float | None = None
+    bound: float | None = None
+    error: float | None = None
+    p: float | None = None
+    log_e: float | None = None
+    method: str = ""
+    null: str = ""
+    counts: dict[str, int] = {}
 
 
 class Decision(Record, frozen=True):
     """The verdict on a candidate: `error` is the alpha this submission was tested at.
 
     `candidate` and `baseline` are digests of evaluation rows, `rules` is the digest of the gate's settings.
+    `show` says whether the numbers of the findings left the gate or only its verdicts.
     """
 
     candidate: str
@@ -77,6 +115,8 @@ class Decision(Record, frozen=True):
     error: float
     submission: int
     at: float
+    n: int = 0
+    show: Literal["interval", "verdict"] = "interval"
 
 
 class ModelVersion(Record, frozen=True):
@@ -119,7 +159,8 @@ class Prediction(msgspec.Struct, frozen=True, array_like=True):
     """One answered request row, as logged before the reply was sent.
 
     `inputs` is the flat row, `output` the answer as rendered (None when `status` is not 200),
-    `scores` the class scores when the model gives them, `status` the HTTP status.
+    `scores` the class scores when the model gives them, `status` the HTTP status, `flags` the rules of the
+    contract that the row breaks although it is served, as `column rule`.
     """
 
     request: str
@@ -133,6 +174,7 @@ class Prediction(msgspec.Struct, frozen=True, array_like=True):
     scores: tuple[float, ...]
     latency_ms: float
     status: int
+    flags: tuple[str, ...] = ()
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True):

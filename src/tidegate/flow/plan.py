@@ -80,7 +80,7 @@ def _require_idle(state: State) -> None:
 def _judged(config: Config, layout: Layout, ledger: Ledger) -> Judged:
     evidence = gather(config, layout, ledger)
     decision = verdict_on(config, ledger, evidence)
-    wrong = 1 - evaluate(evidence.baseline or evidence.candidate).metrics["accuracy"]
+    wrong = 1 - evaluate(evidence.baseline or evidence.candidate).metrics["accuracy"].value
     return Judged(decision, recorded_event(ledger, decision).hash, {"wrong_rate": wrong})
 
 

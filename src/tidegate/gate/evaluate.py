@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.data.tables import Table, read_table
-from tidegate.domain import Evaluation, agree
+from tidegate.domain import Evaluation, Measure, agree
 from tidegate.errors import UsageError, did_you_mean
 from tidegate.project import Data
+from tidegate.stats.exact import clopper_pearson
 
 
 class Rows(NamedTuple):
@@ -58,8 +59,10 @@ def right(rows: Rows) -> tuple[bool, ...]:
 
 def evaluate(rows: Rows) -> Evaluation:
     """The rows as a record: what they are and the point estimates of their metrics."""
-    metrics = {"accuracy": sum(right(rows)) / len(rows.ids)}
-    return Evaluation(test_set_digest(rows), rows_digest(rows), len(rows.ids), metrics)
+    n, hits = len(rows.ids), sum(right(rows))
+    low, high = clopper_pearson(hits, n, error=0.1)
+    metrics = {"accuracy": Measure(hits / n, low, high, "exact", "Clopper-Pearson")}
+    return Evaluation(test_set_digest(rows), rows_digest(rows), n, "multiclass", metrics)
 
 
 def rows_digest(rows: Rows) -> str:

@@ -82,7 +82,7 @@ def _paired(rule: NotWorse | Better, observed: Sequence[float]) -> Iterator[Case
 
 
 def _floor(rule: Min, evidence: Evidence | None) -> Case:
-    rate = evaluate(evidence.candidate).metrics[rule.metric] if evidence else (rule.value + 1) / 2
+    rate = evaluate(evidence.candidate).metrics[rule.metric].value if evidence else (rule.value + 1) / 2
     seen = " as observed" if evidence else ""
     return Case(
         f"min {rule.metric}", f"{rule.metric} {rate:.1%}{seen}", partial(floor_labels, rate, rule.value)

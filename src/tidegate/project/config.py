@@ -9,34 +9,34 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from tidegate.errors import NotFoundError, UsageError, did_you_mean
+from tidegate.project.gate import Gate, misfit
+from tidegate.project.metric import Task
+from tidegate.project.section import (
+    Positive,
+    Probability,
+    Seconds,
+    Section,
+    Share,
+    read_unit,
+    write_unit,
+)
 
 CONFIG = "tidegate.toml"
-
-Probability = Annotated[float, msgspec.Meta(gt=0, lt=1)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-
-
-class Seconds(float):
-    """A duration written as `90s`, `10m`, `24h` or `7d`."""
-
-
-class Share(float):
-    """A share of traffic written as `5%`, or as a number from 0 to 1."""
-
-
-class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A table of the file; an unknown key is an error."""
 
 
 class Project(Section, frozen=True):
     """Who this is: `name` is also the endpoint's and the model's name."""
 
     name: Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    task: Literal["multiclass", "binary"] = "multiclass"
+    task: Task = "multiclass"
 
 
 class Data(Section, frozen=True):
-    """Where the pipeline leaves its tables (Parquet or CSV) and the names of their columns."""
+    """Where the pipeline leaves its tables (Parquet or CSV) and the names of their columns.
+
+    Scores are one column `score` (the positive class's, or a list a row) or one column `score_LABEL` a class;
+    `labels` are the classes, in the order of a list of scores; `positive` is the one that binary metrics count.
+    """
 
     evaluation: str = "experiments/metrics/evaluation.csv"
     contract: str = "contract.odcs.yaml"
@@ -45,6 +45,9 @@ class Data(Section, frozen=True):
     truth: str = "truth"
     prediction: str = "prediction"
     label: str = "label"
+    score: str = "score"
+    labels: tuple[str, ...] = ()
+    positive: str = ""
 
 
 class Model(Section, frozen=True):
@@ -53,54 +56,6 @@ class Model(Section, frozen=True):
     path: str = "model/artifacts/model.onnx"
     reference: str = "data/processed/train.csv"
     labels: tuple[str, ...] = ()
-
-
-class Min(Section, frozen=True, tag_field="kind", tag="min"):
-    """The metric is proven to reach `value` (0/1 metrics: exact)."""
-
-    value: float
-    metric: Literal["accuracy"] = "accuracy"
-
-
-class NotWorse(Section, frozen=True, tag_field="kind", tag="not_worse"):
-    """The metric is proven to be at most `margin` below the live model's on the same rows."""
-
-    metric: Literal["accuracy"] = "accuracy"
-    margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.01
-
-
-class Better(Section, frozen=True, tag_field="kind", tag="better"):
-    """The metric is proven to be more than `by` above the live model's on the same rows."""
-
-    metric: Literal["accuracy"] = "accuracy"
-    by: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
-
-
-class Slices(Section, frozen=True, tag_field="kind", tag="slices"):
-    """No slice of at least `min_rows` rows is proven worse than live by more than `margin`."""
-
-    by: tuple[str, ...]
-    metric: Literal["accuracy"] = "accuracy"
-    margin: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
-    min_rows: Positive = 100
-
-
-class Churn(Section, frozen=True, tag_field="kind", tag="churn"):
-    """At most `max` of the predictions differ from the live model's."""
-
-    max: Probability
-
-
-Rule = Min | NotWorse | Better | Slices | Churn
-
-
-class Gate(Section, frozen=True):
-    """Who may ship: `error` bounds false passes over `submissions` candidates on one test set."""
-
-    submissions: Positive = 32
-    error: Probability = 0.05
-    power: Probability = 0.9
-    rule: tuple[Rule, ...] = (NotWorse(),)
 
 
 class Serve(Section, frozen=True):
@@ -181,6 +136,12 @@ class Config(Section, frozen=True):
     monitor: Monitor = Monitor()
     sign: Sign = Sign()
 
+    def __post_init__(self) -> None:
+        """Refuse a metric that the task's answers do not have."""
+        wrong = misfit(self.gate, self.project.task)
+        if wrong:
+            raise ValueError(f"gate.rule: metric `{wrong}` does not fit project.task `{self.project.task}`")
+
 
 def load_config(root: Path) -> Config:
     """Read `tidegate.toml` in `root`.
@@ -202,46 +163,15 @@ def parse_config(text: str) -> Config:
     except tomllib.TOMLDecodeError as error:
         raise UsageError(CONFIG, _toml_complaint(error)) from None
     try:
-        return msgspec.convert(raw, Config, dec_hook=_read_unit)
+        return msgspec.convert(raw, Config, dec_hook=read_unit)
     except msgspec.ValidationError as error:
         raise _located(str(error), text) from None
 
 
 def settings(config: Config) -> dict[str, Any]:
     """Every setting by table, in the notation of the file: reading it again gives the same records."""
-    found: dict[str, Any] = msgspec.to_builtins(config, enc_hook=_write_unit)
+    found: dict[str, Any] = msgspec.to_builtins(config, enc_hook=write_unit)
     return found
-
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
-def _read_unit(kind: type, value: Any) -> Any:
-    if kind is Seconds:
-        return _read_seconds(value)
-    return _read_share(value)
-
-
-def _read_seconds(value: Any) -> Seconds:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    if not match or float(match[1]) == 0:
-        raise ValueError(f"{value!r} is not a duration like `90s`, `10m`, `24h` or `7d`")
-    return Seconds(float(match[1]) * _UNITS[match[2]])
-
-
-def _read_share(value: Any) -> Share:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value) if isinstance(value, str) else None
-    share = float(match[1]) / 100 if match else value
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise ValueError(f"{value!r} is not a share like `5%`, above 0 and at most 100%")
-    return Share(share)
-
-
-def _write_unit(value: Any) -> str:
-    if isinstance(value, Share):
-        return f"{value * 100:.10g}%"
-    unit = next(name for name in ("d", "h", "m", "s", "ms") if value % _UNITS[name] == 0 or name == "ms")
-    return f"{value / _UNITS[unit]:.10g}{unit}"
 
 
 def _toml_complaint(error: tomllib.TOMLDecodeError) -> str:
