@@ -18,16 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
+from tidegate.data.contract.rules import Check, Column, Contract, Range
 from tidegate.project import Serve
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
-from tidegate.serve.parse import Shape, parse_predict
+from tidegate.serve.parse import parse_predict
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.shape import make_shape
 from tidegate.store.predictions import PredictionLog
 
 COLUMNS = tuple(f"pixel_{i}" for i in range(64))
-SHAPE = Shape(COLUMNS)
+LIMITS = (Check("range", Range(0, 16)),)
+SHAPE = make_shape(Contract("digits", tuple(Column(name, "number", checks=LIMITS) for name in COLUMNS)))
 ROW = np.arange(64.0) / 8
 BODY = json.dumps({"row": ROW.tolist()}).encode()
 AT_ONCE = 32
@@ -80,6 +83,9 @@ def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
     async def parse() -> None:
         parse_predict(BODY, SHAPE, max_rows=1024)
 
+    async def check() -> None:
+        assert not SHAPE.check.suspects(rows)
+
     async def ask_engine() -> None:
         await engine.answer(Ask("0123456789abcdef", "ann", rows, time.time()))
 
@@ -92,6 +98,7 @@ def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
     return {
         "bare model": (call_model, 1),
         "bare parse": (parse, 1),
+        "contract": (check, 1),
         "engine": (ask_engine, 1),
         "gateway": (ask_gateway, 1),
         f"gateway, {AT_ONCE} at once": (ask_at_once, AT_ONCE),

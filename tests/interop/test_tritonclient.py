@@ -10,15 +10,17 @@ import tritonclient.http as triton
 import uvicorn
 
 from tidegate import __version__
+from tidegate.data.contract import Column, Contract
 from tidegate.domain import Prediction
 from tidegate.project import Serve
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
-from tidegate.serve.parse import Shape
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.shape import make_shape
 
 COLUMNS = ("a", "b", "c")
+SHAPE = make_shape(Contract("digits", tuple(Column(name, "number") for name in COLUMNS)))
 ROWS = np.array([[0.5, -1.25, 3.0], [9.0, 1e-3, 2.0], [1 / 3, 7.0, -0.0]])
 DATATYPES = {"FP32": "float32", "FP64": "float64"}
 
@@ -67,7 +69,7 @@ def engine(logged) -> Iterator[Engine]:
 def address(engine) -> Iterator[str]:
     """Host and port of a server of this process, which ends with the test."""
     app = App(engine, lambda labels: None, Serve(), Metrics())
-    app.shapes = dict.fromkeys(("s", "c"), Shape(COLUMNS))
+    app.shapes = dict.fromkeys(("s", "c"), SHAPE)
     settings = uvicorn.Config(app, loop="asyncio", lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(settings)
     with socket.create_server(("127.0.0.1", 0)) as listening:

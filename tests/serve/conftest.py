@@ -9,18 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from tidegate.data.contract import Column, Contract
 from tidegate.domain import Label, Prediction
 from tidegate.project import Serve
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
-from tidegate.serve.parse import Shape
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.shape import make_shape
 
 COLUMNS = ("a", "b", "c")
 STABLE, CANARY = "5" * 64, "c" * 64
 POISON = 666.0
 GAP_S = 5.0
+SHAPE = make_shape(Contract("digits", tuple(Column(name, "number", name != "c") for name in COLUMNS)))
 
 
 class FakeModel:
@@ -78,7 +80,7 @@ class Gateway:
         self.engine = Engine(self._write)
         self.engine.route = Route("digits", Arm(self.model, "stable", 3, 7))
         self.app = App(self.engine, self._write_labels, Serve(**settings), metrics or Metrics())
-        self.app.shapes = dict.fromkeys((STABLE, CANARY), Shape(COLUMNS, frozenset({"c"})))
+        self.app.shapes = dict.fromkeys((STABLE, CANARY), SHAPE)
 
     @property
     def rows(self) -> list[Prediction]:

@@ -298,7 +298,8 @@ def test_a_request_keeps_the_arm_it_began_with(gateway, one_ask) -> None:
 
 
 def test_a_row_of_the_log_says_everything(gateway, one_ask) -> None:
-    asyncio.run(together(gateway, one_ask("r", (1.0, 2.0, 3.0), unit="u")))
+    asked = one_ask("r", (1.0, 2.0, 3.0), unit="u")._replace(flags=(("a range",),))
+    asyncio.run(together(gateway, asked))
     row = gateway.rows[0]
     assert row.latency_ms > 0
     seen = msgspec.structs.asdict(row) | {"latency_ms": 0.0}
@@ -314,6 +315,7 @@ def test_a_row_of_the_log_says_everything(gateway, one_ask) -> None:
         "scores": (1.0, 2.0, 3.0),
         "latency_ms": 0.0,
         "status": 200,
+        "flags": ("a range",),
     }
 
 

@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
+from tidegate.data.contract import Column, Contract
 from tidegate.errors import CorruptError
 from tidegate.serve import engine as engines
 from tidegate.serve import http
 from tidegate.serve.http import BODY_S
-from tidegate.serve.parse import Shape
 from tidegate.serve.route import choose
+from tidegate.serve.shape import make_shape
 
 LAW = settings(max_examples=150, deadline=None, derandomize=True)
 ROW = {"row": [1, 2, 3]}
@@ -234,7 +235,7 @@ def test_the_wrong_method_is_405_and_names_the_right_one(gateway, method: str, p
     ("path", "body", "message"),
     [
         ("/predict", b"x", "body: not JSON, invalid character (byte 0)"),
-        ("/predict", {"row": [1, 2]}, "row: 2 values, the contract names 3 columns"),
+        ("/predict", {"row": [1, 2], "rows": []}, "expected either `rows` or `row`"),
         ("/predict", {"rows": [[1, 2, 3]] * 3}, "rows: 3 rows, expected 1 to 2"),
         ("/labels", {"labels": LABELS["labels"] * 3}, "labels: 3 labels, expected at most 2"),
         ("/labels", {"labels": [{"request": "r"}]}, "labels[0]: object missing required field `truth`"),
@@ -346,7 +347,9 @@ def test_a_fault_of_ours_is_500_with_a_sentence_and_a_trace(gateway, capsys, pat
 )
 def test_what_only_the_canary_refuses_is_logged_against_it(gateway, path, body, refused) -> None:
     gateway.start_canary(1.0)
-    gateway.app.shapes[gateway.canary.digest] = Shape(("a", "b", "c", "d"))
+    gateway.app.shapes[gateway.canary.digest] = make_shape(
+        Contract("digits", tuple(Column(name, "number") for name in "abcd"))
+    )
     assert gateway.ask("POST", path, body, x_request_id="r").status == 400
     (row,) = gateway.rows
     assert (row.request, row.unit, row.role, row.status, row.output) == ("r", "r", "canary", 400, None)

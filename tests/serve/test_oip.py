@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate import __version__
+from tidegate.data.contract import Column, Contract
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.oip import (
@@ -19,11 +20,11 @@ from tidegate.serve.oip import (
     server_metadata,
     tensor_rows,
 )
-from tidegate.serve.parse import Shape
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.shape import make_shape
 
 LAW = settings(max_examples=100, deadline=None, derandomize=True)
-SHAPE = Shape(("a", "b", "c"), frozenset({"c"}))
+SHAPE = make_shape(Contract("x", tuple(Column(name, "number", name != "c") for name in "abc")))
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 ROWS = st.lists(st.lists(FINITE, min_size=3, max_size=3), min_size=1, max_size=4)
 INDENTS = st.sampled_from([None, 0, 1, "\t"])
@@ -42,7 +43,7 @@ def parse(arm):
     def run(body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         found = parse_infer(text)
-        rows = tensor_rows(found.tensor, arm, SHAPE, max_rows=4)
+        rows = tensor_rows(found.tensor, arm, SHAPE, max_rows=4).values
         return SimpleNamespace(id=found.id, rows=rows, outputs=found.outputs)
 
     return run
@@ -114,7 +115,7 @@ NOT_WHOLE = "expected [1 to 4, 3]"
         ({"data": {"[": [[1]]}}, "inputs[0].data: expected `array`, got `object`"),
         (
             {"data": [[1, 2, 3], [4, None, 6]], "shape": [2, 3]},
-            "inputs[0].data row 1: column `b` is null, the contract requires a value",
+            "inputs[0].data row 1.b: is null, expected a value",
         ),
     ],
 )

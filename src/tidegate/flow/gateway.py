@@ -19,9 +19,9 @@ from tidegate.project import Config, load_config
 from tidegate.registry.load import OnnxModel, load_model, open_bundle
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
-from tidegate.serve.parse import Shape
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.shape import Shape, make_shape
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -124,16 +124,24 @@ async def _follow(worker: Worker, ledger: Ledger) -> None:
 async def _swap(worker: Worker, state: State) -> None:
     """Load in a thread what the new route needs; on failure what answered before goes on answering."""
     try:
-        route = await asyncio.to_thread(build_route, worker, state)
+        route, shapes = await asyncio.to_thread(_prepare, worker, state)
     except (TidegateError, OSError) as error:
         print(f"gateway {worker.name}: {error}; the route stays as it was", file=sys.stderr, flush=True)  # noqa: T201
         return
     if route is None:
         return
-    shapes = {arm.model.digest: _shape(worker.models[arm.model.digest]) for arm in _arms(route)}
+    # requests that were parsed for the old route are still on their way, so their shapes stay
     worker.app.shapes = {**worker.app.shapes, **shapes}
     worker.engine.route = route
     _note(worker)
+
+
+def _prepare(worker: Worker, state: State) -> tuple[Route | None, dict[str, Shape]]:
+    """The route that a state asks for, and the compiled contracts of its models that are not known yet."""
+    route = build_route(worker, state)
+    digests = [arm.model.digest for arm in (route.stable, route.canary) if arm] if route else []
+    new = [digest for digest in digests if digest not in worker.app.shapes]
+    return route, {digest: make_shape(worker.models[digest].bundle.contract) for digest in new}
 
 
 def _note(worker: Worker) -> None:
@@ -178,16 +186,6 @@ def _model(worker: Worker, digest: str) -> OnnxModel:
     while len(worker.models) > KEPT_MODELS:
         del worker.models[next(iter(worker.models))]
     return model
-
-
-def _shape(model: OnnxModel) -> Shape:
-    columns = model.bundle.contract.columns
-    optional = frozenset(column.name for column in columns if not column.is_required)
-    return Shape(tuple(column.name for column in columns), optional)
-
-
-def _arms(route: Route) -> list[Arm]:
-    return [arm for arm in (route.stable, route.canary) if arm is not None]
 
 
 def _report_gap(worker: Worker) -> bool:

@@ -1,12 +1,15 @@
 """From a bundle to a model, by the one loader: every byte is verified before any of it is used."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tidegate.data.contract import Contract, parse_contract
+from tidegate.data.contract import Column, Contract, parse_contract
+from tidegate.data.contract.rules import Items, argument_of
+from tidegate.data.contract.say import NAMES
 from tidegate.errors import CorruptError, NotFoundError, UsageError, missing_extra
 from tidegate.registry.pack import MANIFEST, Manifest, Part, parse_manifest
 from tidegate.registry.sign import SIGNATURE, verify
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 MODEL = "model.onnx"
 CONTRACT = "contract.odcs.yaml"
 LABELS = "labels.json"
+NUMERIC = ("number", "integer", "boolean")
 DATATYPES = {"tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(int64)": "INT64"}
 ANSWER_TYPES = {
     "tensor(int64)": "INT64",
@@ -110,7 +114,7 @@ class OnnxModel:
         tensor = session.get_inputs()[0]
         self.bundle = bundle
         self.digest = bundle.digest
-        self.columns = tuple(column.name for column in bundle.contract.columns)
+        self.columns = matrix_columns(bundle.contract)
         self.input_name: str = tensor.name
         self.datatype = DATATYPES[tensor.type]
         self.answer_type = "BYTES" if labels else ANSWER_TYPES.get(session.get_outputs()[0].type, "FP64")
@@ -193,11 +197,31 @@ def _check_input(session: "onnxruntime.InferenceSession", bundle: Bundle) -> Non
         expected = "expected one 2-dimensional tensor of numbers"
         types = ", ".join(tensor.type for tensor in inputs) or "nothing"
         raise UsageError(where, f"{MODEL} takes {types}, {expected}")
-    width, columns = inputs[0].shape[1], len(bundle.contract.columns)
+    width, columns = inputs[0].shape[1], len(matrix_columns(bundle.contract))
     if isinstance(width, int) and width != columns:
         raise UsageError(
             where, f"{MODEL} takes {width} columns, {CONTRACT} names {columns}", hint="mend the contract"
         )
+
+
+def matrix_columns(contract: Contract) -> tuple[str, ...]:
+    """The columns of the matrix that the features make, the items of an array numbered as in `pixels[3][0]`.
+
+    Raises UsageError for a feature that is no number, boolean or array of a known shape of them.
+    """
+    return tuple(name for column in contract.columns for name in _names_of(column))
+
+
+def _names_of(column: Column) -> Iterator[str]:
+    items: Items | None = argument_of(column, "items")
+    kind, shape = (column.kind, ()) if items is None else (items.kind, items.shape)
+    if kind not in NUMERIC or -1 in shape:
+        found = f"feature `{column.name}` is {NAMES[column.kind]}"
+        found += " of any length" if -1 in shape else f" of {kind}s" if items else ""
+        hint = "encode it in the pipeline, or set `tidegate.role: other`"
+        raise UsageError(CONTRACT, f"{found}, the model takes numbers", hint=hint)
+    for index in product(*map(range, shape)):
+        yield column.name + "".join(f"[{i}]" for i in index)
 
 
 def _outputs(session: "onnxruntime.InferenceSession") -> list[str]:

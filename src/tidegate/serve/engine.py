@@ -26,12 +26,16 @@ Write = Callable[[Sequence[Prediction]], None]
 
 
 class Ask(NamedTuple):
-    """A request as the engine takes it: `rows` [n, columns], `unit` "" when its arm is not drawn by chance."""
+    """A request as the engine takes it: `rows` [n, columns], `unit` "" when its arm is not drawn by chance.
+
+    `flags` are the marks of each row that the contract only flags; empty when there are none at all.
+    """
 
     id: str
     unit: str
     rows: "np.ndarray"
     at: float
+    flags: tuple[tuple[str, ...], ...] = ()
 
 
 class Answered(NamedTuple):
@@ -224,6 +228,7 @@ def _rows(endpoint: str, job: Job, one: Answered | ModelFailedError, now: float)
             () if isinstance(one, ModelFailedError) else tuple(one.scores[i]),
             latency_ms,
             500 if failed else 200,
+            ask.flags[i] if ask.flags else (),
         )
         for i, request in enumerate(row_ids(ask.id, len(inputs)))
     ]

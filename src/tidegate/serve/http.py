@@ -5,7 +5,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,18 +14,14 @@ from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project import Serve
 from tidegate.serve.engine import Answered, Ask, Engine, ModelFailedError
 from tidegate.serve.oip import model_metadata, parse_infer, render_infer, server_metadata, tensor_rows
-from tidegate.serve.parse import Shape, check_request_id, parse_labels, parse_predict
+from tidegate.serve.parse import check_request_id, parse_labels, parse_predict
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, choose, with_version
-
-if TYPE_CHECKING:
-    import numpy as np
+from tidegate.serve.shape import BreachError, Matrix, Shape, mark
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-Parsed = TypeVar("Parsed")
 
 BODY_S = 30.0
 JSON = b"application/json"
@@ -147,18 +143,17 @@ class App:
         raise _no_route("GET", parts)
 
     async def _predict(self, request: Request, request_id: str) -> Reply:
-        def parse(arm: Arm) -> "np.ndarray":
+        def parse(arm: Arm) -> Matrix:
             shape = self.shapes[arm.model.digest]
             return parse_predict(request.body, shape, max_rows=self._settings.max_rows)
 
         route = self._engine.live()
         drawn = self._draw(route, request, request_id)
-        rows = self._parsed(parse, drawn, route)
-        answered = await self._engine.answer(Ask(request_id, drawn.unit, rows, request.at), arm=drawn.arm)
+        answered = await self._engine.answer(self._asked(parse, drawn, route), arm=drawn.arm)
         return _answer("/predict", request_id, answered, _rendered(request_id, answered))
 
     async def _infer(self, request: Request, request_id: str, name: str, version: str | None = None) -> Reply:
-        def parse(arm: Arm) -> "np.ndarray":
+        def parse(arm: Arm) -> Matrix:
             shape = self.shapes[arm.model.digest]
             return tensor_rows(inference.tensor, arm, shape, max_rows=self._settings.max_rows)
 
@@ -172,8 +167,7 @@ class App:
         drawn = (
             Drawn(pinned, "", request_id, request.at) if pinned else self._draw(route, request, request_id)
         )
-        rows = self._parsed(parse, drawn, route)
-        answered = await self._engine.answer(Ask(request_id, drawn.unit, rows, request.at), arm=drawn.arm)
+        answered = await self._engine.answer(self._asked(parse, drawn, route), arm=drawn.arm)
         body = render_infer(route.endpoint, request_id, answered, inference.outputs)
         return _answer("/v2/models/infer", request_id, answered, body)
 
@@ -197,14 +191,21 @@ class App:
         unit = header[:256].decode("latin-1") or request_id
         return Drawn(choose(route, unit), unit, request_id, request.at)
 
-    def _parsed(self, parse: Callable[[Arm], Parsed], drawn: Drawn, route: Route) -> Parsed:
+    def _asked(self, parse: Callable[[Arm], Matrix], drawn: Drawn, route: Route) -> Ask:
         """What the arm makes of the body; a refusal that stable would have spared the client is logged."""
         try:
-            return parse(drawn.arm)
-        except UsageError:
+            rows = parse(drawn.arm)
+        except UsageError as error:
+            if isinstance(error, BreachError):
+                self._metrics.breach(error.violations)
             if drawn.arm.role == "canary" and drawn.unit and _takes(parse, route.stable):
                 self._engine.refuse(drawn.request, drawn.unit, arm=drawn.arm, at=drawn.at)
             raise
+        if not rows.flagged:
+            return Ask(drawn.request, drawn.unit, rows.values, drawn.at)
+        self._metrics.breach(one for seen in rows.flagged for one in seen)
+        flags = tuple(tuple(mark(one) for one in seen) for seen in rows.flagged)
+        return Ask(drawn.request, drawn.unit, rows.values, drawn.at, flags)
 
 
 def _takes(parse: Callable[[Arm], object], arm: Arm) -> bool:
@@ -245,7 +246,10 @@ def _json(status: int, body: dict[str, Any], template: str) -> Reply:
 
 
 def _refusal(status: int, error: TidegateError, request_id: str) -> Reply:
-    return Reply(status, orjson.dumps({"error": str(error)}), "refused", request_id)
+    body: dict[str, Any] = {"error": str(error)}
+    if isinstance(error, BreachError):
+        body["violations"] = [str(violation) for violation in error.violations]
+    return Reply(status, orjson.dumps(body), "refused", request_id)
 
 
 VERBS = {

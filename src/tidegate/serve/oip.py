@@ -6,18 +6,16 @@ https://github.com/open-inference/open-inference-protocol; the binary tensor ext
 import math
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from tidegate import __version__
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
-from tidegate.serve.parse import Shape, check_request_id, decode, to_array
+from tidegate.serve.parse import check_request_id, decode
 from tidegate.serve.route import Answer, Arm, Route
-
-if TYPE_CHECKING:
-    import numpy as np
+from tidegate.serve.shape import Matrix, Shape, check_tensor
 
 PREDICTIONS = "predictions"
 SCORES = "scores"
@@ -131,9 +129,14 @@ def _wanted(outputs: Sequence[Output] | None) -> tuple[str, ...]:
     return names
 
 
-def tensor_rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> "np.ndarray":
-    """The rows of a request's tensor, float64, as this arm takes them; UsageError names the field that is wrong."""
-    where, model, width = "inputs[0]", arm.model, len(shape.columns)
+def tensor_rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> Matrix:
+    """The rows of a request's tensor, as this arm takes them; UsageError names the field that is wrong.
+
+    Raises BreachError for rows that the contract refuses.
+    """
+    import numpy as np
+
+    where, model, width = "inputs[0]", arm.model, shape.width
     if tensor.name != model.input_name:
         raise UsageError(f"{where}.name", f"`{tensor.name}`, the model's input is `{model.input_name}`")
     if tensor.datatype != model.datatype:
@@ -144,8 +147,8 @@ def tensor_rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> "np
     if len(cells) != math.prod(tensor.shape):
         found = f"{len(cells)} values, shape {tensor.shape} needs {math.prod(tensor.shape)}"
         raise UsageError(f"{where}.data", found)
-    rows = [cells[i : i + width] for i in range(0, len(cells), width)]
-    return to_array(rows, shape, [f"{where}.data row {i}" for i in range(len(rows))])
+    values = np.array(cells, dtype=float).reshape(tensor.shape)
+    return check_tensor(values, [f"{where}.data row {i}" for i in range(len(values))], shape)
 
 
 def _cells(tensor: Tensor, where: str) -> list[float | None]:

@@ -1,18 +1,14 @@
 """Request bodies to rows: parsed once, at the door; every complaint names the field's path."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
 from tidegate.domain import Label
-from tidegate.errors import UsageError, did_you_mean
+from tidegate.errors import UsageError
+from tidegate.serve.shape import Cells, Matrix, Shape, check_numbers, check_objects
 
-if TYPE_CHECKING:
-    import numpy as np
-
-Cells = list[float | None]
 MALFORMED = "JSON is malformed: "
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
@@ -22,6 +18,13 @@ class PredictBody(msgspec.Struct, forbid_unknown_fields=True):
 
     rows: list[Cells | dict[str, float | None]] | None = None
     row: Cells | dict[str, float | None] | None = None
+
+
+class AnyBody(msgspec.Struct, forbid_unknown_fields=True):
+    """The same for rows of more than plain numbers, and for rows that are wrong."""
+
+    rows: list[Any] | None = None
+    row: Any = None
 
 
 class LabelBody(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,27 +40,42 @@ class LabelsBody(msgspec.Struct, forbid_unknown_fields=True):
     labels: list[LabelBody]
 
 
-class Shape(NamedTuple):
-    """What a row must look like: its columns, and which of them may be null."""
-
-    columns: tuple[str, ...]
-    optional: frozenset[str] = frozenset()
-
-
 _predict = msgspec.json.Decoder(PredictBody)
+_any = msgspec.json.Decoder(AnyBody)
 _labels = msgspec.json.Decoder(LabelsBody)
 
 
-def parse_predict(body: bytes, shape: Shape, *, max_rows: int) -> "np.ndarray":
-    """The rows of a `/predict` body, float64 [rows, columns]; UsageError names what is wrong and where."""
-    parsed = decode(_predict, body)
+def parse_predict(body: bytes, shape: Shape, *, max_rows: int) -> Matrix:
+    """The rows of a `/predict` body.
+
+    Raises BreachError for rows that the contract refuses, UsageError for a body that holds no rows.
+    """
+    if not shape.is_plain:
+        return check_objects(*_rows_of(decode(_any, body), max_rows), shape)
+    try:
+        parsed: PredictBody = decode(_predict, body)
+    except UsageError as error:
+        return _look_closer(body, shape, max_rows=max_rows, error=error)
+    return check_numbers(*_rows_of(parsed, max_rows), shape)
+
+
+def _look_closer(body: bytes, shape: Shape, *, max_rows: int, error: UsageError) -> Matrix:
+    """Rows that are no plain numbers: what is wrong with them, if they are rows at all."""
+    try:
+        parsed: AnyBody = decode(_any, body)
+    except UsageError:
+        raise error from None
+    return check_objects(*_rows_of(parsed, max_rows), shape)
+
+
+def _rows_of(parsed: PredictBody | AnyBody, max_rows: int) -> tuple[list[Any], list[str]]:
+    """The rows of a body and the path of each."""
     if (parsed.rows is None) == (parsed.row is None):
         raise UsageError("", "expected either `rows` or `row`")
-    rows = parsed.rows if parsed.rows is not None else [[] if parsed.row is None else parsed.row]
+    rows = parsed.rows if parsed.rows is not None else [parsed.row]
     if not 1 <= len(rows) <= max_rows:
         raise UsageError("rows", f"{len(rows)} rows, expected 1 to {max_rows}")
-    names = [f"rows[{i}]" for i in range(len(rows))] if parsed.rows is not None else ["row"]
-    return to_array([_cells(row, shape, where) for row, where in zip(rows, names, strict=True)], shape, names)
+    return rows, [f"rows[{i}]" for i in range(len(rows))] if parsed.rows is not None else ["row"]
 
 
 def parse_labels(body: bytes, *, at: float, max_rows: int) -> list[Label]:
@@ -81,41 +99,11 @@ def decode(decoder: "msgspec.json.Decoder[Any]", body: bytes) -> Any:
         raise UsageError("body", "nested too deep") from None
 
 
-def to_array(rows: Sequence[Cells], shape: Shape, names: Sequence[str]) -> "np.ndarray":
-    """Rows as float64; null becomes NaN where the contract allows it."""
-    import numpy as np
-
-    for cells, where in zip(rows, names, strict=True):
-        if len(cells) != len(shape.columns):
-            raise UsageError(where, f"{len(cells)} values, the contract names {len(shape.columns)} columns")
-        if None in cells:
-            _refuse_null(cells, shape, where)
-    return np.array(rows, dtype=float)
-
-
 def check_request_id(value: str, where: str = "x-request-id") -> str:
     """The id that a client gave its request; UsageError for one that cannot stand in a header."""
     if not REQUEST_ID.fullmatch(value):
         raise UsageError(where, "expected 1 to 128 visible ASCII characters")
     return value
-
-
-def _cells(row: Cells | dict[str, float | None], shape: Shape, where: str) -> Cells:
-    if not isinstance(row, dict):
-        return row
-    for name in row:
-        if name not in shape.columns:
-            raise UsageError(f"{where}.{name}", f"unknown column{did_you_mean(name, shape.columns)}")
-    missing = [name for name in shape.columns if name not in row and name not in shape.optional]
-    if missing:
-        raise UsageError(f"{where}.{missing[0]}", "missing, the contract requires this column")
-    return [row.get(name) for name in shape.columns]
-
-
-def _refuse_null(cells: Cells, shape: Shape, where: str) -> None:
-    for name, cell in zip(shape.columns, cells, strict=True):
-        if cell is None and name not in shape.optional:
-            raise UsageError(where, f"column `{name}` is null, the contract requires a value")
 
 
 def _lower(text: str) -> str:

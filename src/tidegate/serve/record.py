@@ -1,10 +1,15 @@
 """What the gateway counts for Prometheus, beside the prediction log."""
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
+
+from tidegate.serve.shape import known_column
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from tidegate.data.contract.rules import Violation
 
 BUCKETS_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 # set by the supervisor when several workers share one endpoint
@@ -42,6 +47,12 @@ class Metrics:
             "Answered rows that the prediction log could not take.",
             registry=self._registry,
         )
+        self._violations = Counter(
+            "tidegate_contract_violations",
+            "Violations of the data contract in requests.",
+            ("rule", "column", "policy"),
+            registry=self._registry,
+        )
         self._children: dict[tuple[str, int, str], Histogram] = {}
         self._dropped_before = 0
 
@@ -52,6 +63,11 @@ class Metrics:
         if child is None:
             child = self._children[key] = self._requests.labels(path, str(status), role)
         child.observe(seconds)
+
+    def breach(self, violations: "Iterable[Violation]") -> None:
+        """What requests broke."""
+        for one in violations:
+            self._violations.labels(one.rule, known_column(one), one.policy).inc()
 
     def note(self, *, release: int, weight: float, dropped: int) -> None:
         """What is live, and how many rows the log has lost so far."""

@@ -39,18 +39,22 @@ class MatrixCheck(NamedTuple):
 
     def violations(self, rows: "np.ndarray", paths: Sequence[str]) -> tuple[Violation, ...]:
         """Everything wrong in rows of float64, NaN for null; `paths` names each row. At most MAX_LISTED are listed."""
+        suspects = self.suspects(rows)
+        return self._listed(rows, paths, suspects) if suspects else ()
+
+    def suspects(self, rows: "np.ndarray") -> Sequence[int]:
+        """The numbers of the rows that may break the contract: those out of bounds, or all that need more than that."""
         import numpy as np
 
+        if self.closer:
+            return range(len(rows))
         fine = (rows >= self.low) & (rows <= self.high)
         if self.nullable is not None and not fine.all():
             fine |= np.isnan(rows) & self.nullable
         if self.whole is not None:
             part = rows[:, self.whole]
             fine[:, self.whole] &= (part == np.floor(part)) | np.isnan(part)
-        if not self.closer and fine.all():
-            return ()
-        suspects = range(len(rows)) if self.closer else np.flatnonzero(~fine.all(axis=1)).tolist()
-        return self._listed(rows, paths, suspects)
+        return () if fine.all() else [int(i) for i in np.flatnonzero(~fine.all(axis=1))]
 
     def _listed(
         self, rows: "np.ndarray", paths: Sequence[str], suspects: Sequence[int]

@@ -1,0 +1,210 @@
+"""The contract at the door of a model: rows that keep it become a matrix, the rest is named field by field."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tidegate.data.contract.bounds import MAX_LISTED, MatrixCheck, Slot, compile_matrix, unfold
+from tidegate.data.contract.rules import Contract, Violation
+from tidegate.errors import UsageError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_STRANGERS = 20
+Cells = list[float | None]
+Seen = tuple[Violation, ...]
+
+
+class Shape(NamedTuple):
+    """What the rows of one bundle must be; compiled once, when its model is loaded.
+
+    `order` are the features, `width` the columns of the matrix that they make, arrays flattened. A plain
+    shape has numbers only, so that a row is that many numbers.
+    """
+
+    check: MatrixCheck
+    order: tuple[str, ...]
+    names: frozenset[str]
+    width: int
+    is_plain: bool
+
+
+class Matrix(NamedTuple):
+    """Rows as the model takes them, float64 with NaN for null, and what each breaks although it is served.
+
+    `flagged` is empty when no row breaks anything.
+    """
+
+    values: "np.ndarray"
+    flagged: tuple[Seen, ...] = ()
+
+
+class BreachError(UsageError):
+    """A request with rows that the contract refuses; `violations` are all of them, at most MAX_LISTED and a row's."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        first, more = violations[0], len(violations) - 1
+        wanted = f"{first.found}, expected {first.expected}"
+        super().__init__(first.path, f"{wanted} (and {more} more)" if more else wanted)
+        self.violations = tuple(violations)
+
+
+def make_shape(contract: Contract) -> Shape:
+    """The shape of a contract whose features are numbers, as `load_model` has made sure."""
+    check = compile_matrix(contract)
+    order = tuple(column.name for column in contract.columns)
+    is_plain = all(column.kind in ("number", "integer") for column in contract.columns)
+    return Shape(check, order, frozenset(order), sum(slot.width for slot in check.slots), is_plain)
+
+
+def known_column(violation: Violation) -> str:
+    """The column of a violation; "" for one that a client made up, as there is no end of those."""
+    return "" if violation.rule == "unknown" else violation.column
+
+
+def mark(violation: Violation) -> str:
+    """A violation as it stands in the prediction log: its column and its rule."""
+    return f"{known_column(violation)} {violation.rule}".lstrip()
+
+
+def check_numbers(
+    rows: Sequence[Cells | dict[str, float | None]], names: Sequence[str], shape: Shape
+) -> Matrix:
+    """Rows of plain numbers, as lists in the contract's order or by name. Raises BreachError."""
+    import numpy as np
+
+    cells = [_in_order(row, shape) for row in rows]
+    if None in cells:
+        return check_objects(rows, names, shape)
+    return _checked(np.array(cells, dtype=float), names, shape, lambda i: _named(rows[i], shape))
+
+
+def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) -> Matrix:
+    """Rows that may be anything, each looked at in full. Raises BreachError."""
+    import numpy as np
+
+    values = np.full((len(rows), shape.width), math.nan)
+    strangers: set[str] = set()
+
+    def look() -> Iterator[tuple[int, Seen]]:
+        for i, (given, path) in enumerate(zip(rows, names, strict=True)):
+            row = _without_most(_named(given, shape), shape, strangers)
+            seen = _wrong_length(row, shape, path) or shape.check.row.violations(row, path)
+            yield (
+                i,
+                seen
+                if _fill(values[i], row, shape)
+                else tuple(one._replace(policy="reject") for one in seen),
+            )
+
+    return _settled(values, look())
+
+
+def check_tensor(values: "np.ndarray", names: Sequence[str], shape: Shape) -> Matrix:
+    """Rows that came as a matrix. Raises BreachError."""
+    return _checked(values, names, shape, lambda i: unfold(shape.check.slots, values[i].tolist()))
+
+
+def _checked(values: "np.ndarray", names: Sequence[str], shape: Shape, named: Callable[[int], Any]) -> Matrix:
+    """The matrix, if all is fine by one comparison; else `named` rows are looked at one by one."""
+    suspects = shape.check.suspects(values)
+    if not suspects:
+        return Matrix(values)
+    return _settled(values, ((i, shape.check.row.violations(named(i), names[i])) for i in suspects))
+
+
+def _settled(values: "np.ndarray", looks: Iterator[tuple[int, Seen]]) -> Matrix:
+    """What is only flagged is served; the rest is refused as soon as there is enough of it to read."""
+    flagged: dict[int, Seen] = {}
+    refused: list[Violation] = []
+    for i, seen in looks:
+        refused += [one for one in seen if one.policy == "reject"]
+        if seen:
+            flagged[i] = seen
+        if len(refused) >= MAX_LISTED:
+            break
+    if refused:
+        raise BreachError(refused)
+    return Matrix(values, tuple(flagged.get(i, ()) for i in range(len(values))) if flagged else ())
+
+
+def _in_order(row: Cells | dict[str, float | None], shape: Shape) -> Cells | None:
+    """The cells of a row in the contract's order; None when they do not fit, and are looked at more closely."""
+    if isinstance(row, list):
+        return row if len(row) == shape.width else None
+    if row.keys() == shape.names:
+        return [row[name] for name in shape.order]
+    return [row.get(name) for name in shape.order] if row.keys() < shape.names else None
+
+
+def _named(row: Any, shape: Shape) -> Any:
+    """A row as an object: a list of one value a column, or of a number for each column of the matrix, gets names.
+
+    A list of another length, and what is no row at all, stays as it is.
+    """
+    if isinstance(row, list) and len(row) == len(shape.order):
+        row = dict(zip(shape.order, row, strict=True))
+    elif isinstance(row, list) and len(row) == shape.width:
+        return _unflattened(row, shape)
+    return _with_booleans(row, shape) if isinstance(row, dict) else row
+
+
+def _unflattened(row: list[Any], shape: Shape) -> Any:
+    if not all(cell is None or type(cell) in (int, float) for cell in row):
+        return row
+    try:
+        return unfold(shape.check.slots, [math.nan if cell is None else float(cell) for cell in row])
+    except OverflowError:
+        return row
+
+
+def _with_booleans(row: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    """1 and 0 stand for true and false, as they do in a matrix."""
+    if shape.is_plain:
+        return row
+    kinds = {column.name for column in shape.check.row.contract.columns if column.kind == "boolean"}
+    return {
+        name: bool(value) if name in kinds and isinstance(value, int | float) and value in (0, 1) else value
+        for name, value in row.items()
+    }
+
+
+def _without_most(row: Any, shape: Shape, strangers: set[str]) -> Any:
+    """A row without all but the first MAX_STRANGERS unknown names of a request: looking for like ones takes time."""
+    if not isinstance(row, dict) or row.keys() <= shape.names:
+        return row
+    for name in row:
+        if name not in shape.names and len(strangers) < MAX_STRANGERS:
+            strangers.add(name)
+    return {name: value for name, value in row.items() if name in shape.names or name in strangers}
+
+
+def _wrong_length(row: object, shape: Shape, path: str) -> Seen:
+    if not isinstance(row, list):
+        return ()
+    count = len(shape.order)
+    return (Violation("column", "", path, f"{len(row)} values", f"one for each of the {count} columns"),)
+
+
+def _fill(into: "np.ndarray", row: Any, shape: Shape) -> bool:
+    """Write a row's numbers, as far as they are any; False when the model cannot take what is there."""
+    if not isinstance(row, Mapping):
+        return False
+    try:
+        for slot in shape.check.slots:
+            value = row.get(slot.column.name)
+            if value is not None:
+                into[slot.start : slot.start + slot.width] = _numbers(slot, value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _numbers(slot: Slot, value: object) -> "np.ndarray":
+    import numpy as np
+
+    found = np.array(value, dtype=object)
+    if found.shape != slot.shape or not all(isinstance(cell, int | float) for cell in found.flat):
+        raise ValueError(slot.column.name)
+    return found.ravel().astype(float)
