@@ -1,13 +1,11 @@
 """Real DVC as the judge of what tidegate writes, and the other way round."""
 
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-
-DVC = Path(__file__).parents[2] / ".tools" / "dvc" / "bin" / "dvc"
 
 PIPELINE = """\
 stages:
@@ -58,8 +56,6 @@ FILES = {
 @pytest.fixture
 def make_project(tmp_path: Path) -> Callable[[str], Path]:
     """A new repository of this name with the pipeline above and an initialized DVC."""
-    if not DVC.exists():
-        pytest.fail(f"{DVC.relative_to(DVC.parents[3])} is not installed: run make tools")
 
     def make(name: str) -> Path:
         root = tmp_path / name
@@ -76,15 +72,13 @@ def make_project(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def dvc(tmp_path: Path) -> Callable[..., str]:
+def dvc(tmp_path: Path, ask_dvc: Callable[..., Any]) -> Callable[..., str]:
     """Run dvc in a directory and return what it printed; a failure fails the test."""
-    env = {**os.environ, "DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": str(tmp_path / "site")}
 
     def run(root: Path, *words: str) -> str:
-        done = subprocess.run(
-            [str(DVC), *words], cwd=root, env=env, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        done = ask_dvc(root, *words, DVC_SITE_CACHE_DIR=str(tmp_path / "site"))
+        assert done.code == 0, done.out + done.err
+        printed: str = done.out
+        return printed
 
     return run
