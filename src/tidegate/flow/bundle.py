@@ -12,12 +12,14 @@ from tidegate.data.contract import infer_contract, render_contract
 from tidegate.data.tables import Table, read_table
 from tidegate.domain import Decision
 from tidegate.errors import NotFoundError
+from tidegate.flow.check import read_contract
 from tidegate.flow.judge import evaluation_name
 from tidegate.gate.evaluate import read_rows, right
 from tidegate.monitor.reference import build_reference, encode_reference
 from tidegate.pipeline.lockfile import recorded
 from tidegate.pipeline.project import open_project
 from tidegate.project import CONFIG, Config
+from tidegate.registry.load import matrix_columns
 from tidegate.store.git import head_commit, is_dirty
 from tidegate.store.layout import Layout
 
@@ -74,6 +76,8 @@ def _read(root: Path, name: str, key: str) -> bytes:
 def _contract(config: Config, root: Path) -> bytes:
     path = root / config.data.contract
     if path.exists():
+        # a contract that cannot be enforced must not reach an endpoint
+        matrix_columns(read_contract(path, config.data.contract), config.data.contract)
         return path.read_bytes()
     table = _features(config, read_table(root / config.model.reference))
     return render_contract(infer_contract(config.project.name, table)).encode()

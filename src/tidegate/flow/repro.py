@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.flow.check import enforced
 from tidegate.pipeline.job import QUIET, Listener, Request
 from tidegate.pipeline.lockfile import recorded
 from tidegate.pipeline.reproduce import ALL, Outcome, forget_run, reproduce
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
 def repro(root: Path, request: Request = ALL, *, listener: Listener = QUIET) -> Outcome:
     """Run what is stale, then append `run.finished` if a stage ran; errors as in `reproduce`.
 
-    A run that was killed after a stage had finished is recorded by the next one, under its own id.
+    What a stage wrote is held to the data contract before it counts. A run that was killed after a stage had
+    finished is recorded by the next one, under its own id.
     """
-    outcome = reproduce(root, request, listener=listener)
+    outcome = reproduce(root, request, listener=enforced(root, listener))
     if outcome.ran:
         _append(root, outcome)
     if outcome.id:

@@ -1,6 +1,6 @@
 """What passes between those who bring stages up to date and those who watch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tidegate.errors import TidegateError
@@ -27,12 +27,16 @@ class Step(NamedTuple):
 
 
 class Listener(NamedTuple):
-    """Who follows a run: told of each step and of what else happens, given each stage's output as it appears, asked."""
+    """Who follows a run: told of each step and of what else happens, given each stage's output as it appears, asked.
+
+    `accept` is given a stage that ran and its outs before any of them is saved; what it raises fails the stage.
+    """
 
     step: Callable[[Step], None]
     output: Callable[[str, bytes], None]
     note: Callable[[str], None]
     confirm: Callable[[str], bool] = lambda text: True
+    accept: Callable[[str, Sequence[str]], None] = lambda stage, outs: None
 
 
 class Options(NamedTuple):

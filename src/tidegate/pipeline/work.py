@@ -212,6 +212,7 @@ def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
         _make_room(job, stage)
         try:
             run_stage(project.root, stage, log=log, terminal=terminal)
+            job.listener.accept(stage.key, [out.at for out in stage.outs])
         except TidegateError:
             job.journal.failed(stage.key, _left_behind(project, stage))
             raise

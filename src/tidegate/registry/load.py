@@ -204,22 +204,22 @@ def _check_input(session: "onnxruntime.InferenceSession", bundle: Bundle) -> Non
         )
 
 
-def matrix_columns(contract: Contract) -> tuple[str, ...]:
+def matrix_columns(contract: Contract, where: str = CONTRACT) -> tuple[str, ...]:
     """The columns of the matrix that the features make, the items of an array numbered as in `pixels[3][0]`.
 
     Raises UsageError for a feature that is no number, boolean or array of a known shape of them.
     """
-    return tuple(name for column in contract.columns for name in _names_of(column))
+    return tuple(name for column in contract.columns for name in _names_of(column, where))
 
 
-def _names_of(column: Column) -> Iterator[str]:
+def _names_of(column: Column, where: str) -> Iterator[str]:
     items: Items | None = argument_of(column, "items")
     kind, shape = (column.kind, ()) if items is None else (items.kind, items.shape)
     if kind not in NUMERIC or -1 in shape:
         found = f"feature `{column.name}` is {NAMES[column.kind]}"
         found += " of any length" if -1 in shape else f" of {kind}s" if items else ""
         hint = "encode it in the pipeline, or set `tidegate.role: other`"
-        raise UsageError(CONTRACT, f"{found}, the model takes numbers", hint=hint)
+        raise UsageError(where, f"{found}, the model takes numbers", hint=hint)
     for index in product(*map(range, shape)):
         yield column.name + "".join(f"[{i}]" for i in index)
 
