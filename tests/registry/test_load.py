@@ -10,11 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tidegate.data.contract import Column, Contract
+from tidegate.data.contract.rules import Check, Items
 from tidegate.errors import CorruptError, NotFoundError, TidegateError, UsageError
 from tidegate.registry.load import (
     bundle_digests,
     find_bundle,
     load_model,
+    matrix_columns,
     open_bundle,
     open_session,
     read_manifest,
@@ -317,3 +320,33 @@ def test_rows_of_the_models_own_type_are_not_changed(packed, model) -> None:
     before = rows.copy()
     load_model(packed(model())).predict(rows)
     assert np.array_equal(rows, before)
+
+
+def test_the_columns_of_the_matrix_number_the_items_of_arrays() -> None:
+    items = Items("number", (2, 2))
+    pixels = Column("p", "array", checks=(Check("items", items),))
+    found = matrix_columns(Contract("x", (Column("a", "integer"), pixels, Column("b", "boolean"))))
+    assert found == ("a", "p[0][0]", "p[0][1]", "p[1][0]", "p[1][1]", "b")
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (Column("plan", "string"), "feature `plan` is text, the model takes numbers"),
+        (Column("at", "date"), "feature `at` is a date, the model takes numbers"),
+        (Column("p", "array"), "feature `p` is an array, the model takes numbers"),
+        (
+            Column("p", "array", checks=(Check("items", Items("number", (-1,))),)),
+            "feature `p` is an array of any length, the model takes numbers",
+        ),
+        (
+            Column("p", "array", checks=(Check("items", Items("string", (2,))),)),
+            "feature `p` is an array of strings, the model takes numbers",
+        ),
+    ],
+)
+def test_a_feature_that_is_no_number_is_refused_by_name(column, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        matrix_columns(Contract("x", (Column("a", "number"), column)), "c.yaml")
+    assert str(caught.value) == f"c.yaml: {message}"
+    assert caught.value.hint == "encode it in the pipeline, or set `tidegate.role: other`"

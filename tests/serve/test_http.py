@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from tidegate.data.contract import Column, Contract
+from tidegate.data.contract.rules import Check, Range
 from tidegate.errors import CorruptError
 from tidegate.serve import engine as engines
 from tidegate.serve import http
@@ -484,3 +485,56 @@ def test_the_metrics_count_what_was_sent(gateway, tensor) -> None:
         ("/v2/models", "200", ""): 1,
         ("/metrics", "200", ""): 1,
     }
+
+
+@pytest.fixture
+def bounded(gateway):
+    """A gateway whose contract rejects `a` above 9 and flags `b` above 9."""
+    limits = (Check("range", Range(0, 9)),)
+    columns = (
+        Column("a", "number", checks=limits),
+        Column("b", "number", checks=limits, flags=frozenset({"range"})),
+        Column("c", "number", is_required=False),
+    )
+    gateway.app.shapes[gateway.model.digest] = make_shape(Contract("digits", columns))
+    return gateway
+
+
+def test_a_row_that_breaks_the_contract_is_refused_with_all_that_is_wrong(bounded) -> None:
+    reply = bounded.ask("POST", "/predict", {"rows": [[1, 2, 3], {"a": 10, "b": 10, "x": 1}]})
+    listed = [
+        "rows[1].x: unknown column, expected only declared ones",
+        "rows[1].a: is 10.0, expected 0 to 9",
+    ]
+    assert (reply.status, reply.json) == (400, {"error": f"{listed[0]} (and 1 more)", "violations": listed})
+    assert bounded.rows == []
+
+
+def test_a_refused_row_harms_no_neighbor_of_its_batch(bounded) -> None:
+    async def ask():
+        rows = [[1, 2, 3], [10, 2, 3], [2, 1, 3]]
+        return await asyncio.gather(*(bounded.asking("POST", "/predict", {"row": row}) for row in rows))
+
+    assert [reply.status for reply in asyncio.run(ask())] == [200, 400, 200]
+    assert bounded.model.calls == [2]
+
+
+def test_a_flagged_row_is_answered_and_marked_in_the_log(bounded, tensor) -> None:
+    reply = bounded.ask("POST", "/predict", {"rows": [[1, 2, 3], [1, 10, 3]]})
+    assert (reply.status, reply.json["predictions"]) == (200, ["c", "b"])
+    assert bounded.ask("POST", INFER, tensor([1, 10, 3])).status == 200
+    assert [row.flags for row in bounded.rows] == [(), ("b range",), ("b range",)]
+
+
+def test_violations_are_counted_without_the_names_that_clients_make_up(bounded) -> None:
+    for name in ("x", "y", "z"):
+        bounded.ask("POST", "/predict", {"row": {"a": 1, "b": 1, name: 1}})
+    bounded.ask("POST", "/predict", {"rows": [[1, 10, 3], [1, 11, 3]]})
+    text = bounded.ask("GET", "/metrics").body.decode()
+    found = {
+        (one.labels["rule"], one.labels["column"], one.labels["policy"]): one.value
+        for family in text_string_to_metric_families(text)
+        for one in family.samples
+        if one.name == "tidegate_contract_violations_total"
+    }
+    assert found == {("unknown", "", "reject"): 3, ("range", "b", "flag"): 2}

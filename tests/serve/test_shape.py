@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tidegate.data.contract import Column, Contract
 from tidegate.data.contract.check import check_tables
+from tidegate.data.contract.example import example_row
 from tidegate.data.contract.rules import Check, Items, Range, RowRule, Serving, TableRules
 from tidegate.serve.parse import parse_predict
 from tidegate.serve.shape import MAX_STRANGERS, BreachError, make_shape, mark
@@ -186,3 +187,8 @@ def test_unknown_fields_are_let_pass_where_the_contract_says_so() -> None:
     contract = NUMBERS._replace(serving=Serving(unknown_fields="ignore"))
     found = ask(contract, {"row": {"age": 1, "rooms": 1, "hue": 2}})
     assert (found.values[0, 0], found.flagged) == (1, ())
+
+
+@pytest.mark.parametrize("contract", [NUMBERS._replace(table=TableRules()), MIXED], ids=["numbers", "mixed"])
+def test_the_example_of_a_contract_is_accepted(contract) -> None:
+    assert is_taken(contract, example_row(contract))

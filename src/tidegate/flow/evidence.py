@@ -16,7 +16,7 @@ from tidegate.monitor.performance import (
 )
 from tidegate.monitor.reference import Reference, parse_reference
 from tidegate.project import Config, parse_config
-from tidegate.registry.load import Bundle, load_model, open_bundle
+from tidegate.registry.load import Bundle, load_model, matrix_columns, open_bundle
 from tidegate.rollout.measure import GRACE_S, Evidence, Meter
 from tidegate.store.layout import Layout
 from tidegate.store.predictions import Cursor, cursor_at, read_labels, read_predictions
@@ -163,5 +163,5 @@ def _open(config: Config, layout: Layout, digest: str) -> Bundle:
 
 def _columns(bundle: Bundle, reference: Reference) -> list[int]:
     """Where in a logged row the reference's columns stand."""
-    names = [column.name for column in bundle.contract.columns]
+    names = matrix_columns(bundle.contract)
     return [names.index(column.name) for column in reference.columns]
