@@ -105,6 +105,10 @@ class Ledger:
             self._connection.executemany(INSERT, [_row(event) for event in events])
         return events
 
+    def foresee(self, entry: Entry, *, at: float) -> Event:
+        """The event that appending `entry` would write if nothing came in between."""
+        return _chain([entry], *self._head(), at=at)[0]
+
     def events(self, after: int = 0, kinds: Collection[str] = ()) -> list[Event]:
         """Events newer than number `after`, oldest first; of these kinds only, when given."""
         marks = ", ".join("?" for _ in kinds)
@@ -163,6 +167,13 @@ def open_ledger(path: Path, *, create: bool = True) -> Ledger:
         return Ledger(_connect(path))
 
 
+def event_hash(event: Event) -> str:
+    """What the hash of an event must be, wherever it came from; "" for what no event can hold."""
+    return _recomputed(
+        (event.seq, event.at, event.kind, event.subject, canonical(event.body), event.previous)
+    )
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
@@ -182,8 +193,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _chain(entries: Sequence[Entry], seq: int, previous: str, *, at: float) -> list[Event]:
     events: list[Event] = []
     for number, entry in enumerate(entries, start=seq + 1):
-        body = json.loads(_canonical(entry.body))
-        digest = _hash((number, at, entry.kind, entry.subject, _canonical(body), previous))
+        body = json.loads(canonical(entry.body))
+        digest = _hash((number, at, entry.kind, entry.subject, canonical(body), previous))
         events.append(Event(number, at, entry.kind, entry.subject, body, previous, digest))
         previous = digest
     return events
@@ -200,10 +211,11 @@ def _recomputed(fields: Sequence[object]) -> str:
 def _hash(fields: Sequence[object]) -> str:
     """sha256 of the canonical JSON of [seq, at, kind, subject, body, previous]; `body` comes as text."""
     seq, at, kind, subject, body, previous = fields
-    return sha256_bytes(_canonical([seq, at, kind, subject, json.loads(str(body)), previous]).encode())
+    return sha256_bytes(canonical([seq, at, kind, subject, json.loads(str(body)), previous]).encode())
 
 
-def _canonical(value: object) -> str:
+def canonical(value: object) -> str:
+    """JSON of which there is one for a value: what hashes are taken of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -213,7 +225,7 @@ def _row(event: Event) -> tuple[object, ...]:
         event.at,
         event.kind,
         event.subject,
-        _canonical(event.body),
+        canonical(event.body),
         event.previous,
         event.hash,
     )
