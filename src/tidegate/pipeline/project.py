@@ -83,6 +83,7 @@ def open_project(root: Path) -> Iterator[Project]:
     try:
         yield Project(load_index(source), source, open_cache(files), config, {}, began_ns)
     finally:
+        _keep_out_of_git(Layout(root).state)
         files.memory.save()
 
 
@@ -141,6 +142,14 @@ def _hash_as(project: Project, path: Dep | Out, recorded: Mapping[str, Hashed]) 
     """By the kind of hash that the lock has, so that entries of DVC 2 can be compared."""
     was = recorded.get(path.path)
     return hash_once(project, path.at, was.kind if was and not is_url(path.at) else "md5")
+
+
+def _keep_out_of_git(state: Path) -> None:
+    """A repository that dvc made does not know this folder; what is in it is nobody else's."""
+    rules = state / ".gitignore"
+    if not rules.exists():
+        state.mkdir(parents=True, exist_ok=True)
+        rules.write_text("*\n", encoding="ascii")
 
 
 def _style(config: DvcConfig) -> "FlagStyle | None":
