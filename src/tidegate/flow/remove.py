@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tidegate.data.checkout import clear, unlink_shared
 from tidegate.data.dvclock import Claim, repo_lock, rwlock
 from tidegate.data.gitignore import unignore_paths
+from tidegate.data.placed import note_placed
 from tidegate.errors import NotFoundError
 from tidegate.flow.autostage import autostage
 from tidegate.flow.follow import UNSEEN, Watch
@@ -56,6 +57,7 @@ def remove(root: Path, asked: Removing, *, watch: Watch = UNSEEN) -> Removed:
             hidden = [out.at for stage in stages for out in stage.outs if out.cache]
             files = [] if project.config.core.no_scm else unignore_paths(root, hidden)
             files += _erase(root, stages)
+            note_placed(root, {}, gone=hidden)
         return Removed(tuple(keys), aside, autostage(project, files))
 
 

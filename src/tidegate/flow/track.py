@@ -11,6 +11,7 @@ from tidegate.data.dvcrecord import Content, DvcFile, Tracked
 from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed, hash_path
 from tidegate.data.md5 import MD5
+from tidegate.data.placed import note_placed
 from tidegate.errors import NotFoundError
 from tidegate.flow.autostage import autostage
 from tidegate.flow.branch import add_branch
@@ -134,6 +135,7 @@ def _record(project: Project, place: Place, hashed: Hashed, changed: list[str]) 
     after = _text(before, place, hashed)
     if after != before:
         write_atomic(path, after)
+    note_placed(project.root, {place.top: hashed.md5})
     changed.append(place.file)
     return Added(place.at, place.file, hashed, after != before)
 
