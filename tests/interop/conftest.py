@@ -1,11 +1,24 @@
 """Real DVC as the judge of what tidegate writes, and the other way round."""
 
+import json
+import os
+import shlex
+import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from tidegate.cli.main import cli
+from tidegate.errors import TidegateError
+
+AskDvc = Callable[..., Any]
+Files = dict[str, str | None]
+Step = str | Files
 
 PIPELINE = """\
 stages:
@@ -82,3 +95,149 @@ def dvc(tmp_path: Path, ask_dvc: Callable[..., Any]) -> Callable[..., str]:
         return printed
 
     return run
+
+
+@pytest.fixture
+def judge(tmp_path: Path, ask_dvc: AskDvc) -> Callable[[Files, Iterable[Step]], None]:
+    """Take the same steps with both tools, in repositories of the same files, and compare all there is after each.
+
+    A step is an edit of files (None deletes one, an `!x` is executable), or a command for both such as `repro -P`;
+    one that begins with `!` must fail in both, `sub/: status` is given in that directory. In the end each tool brings
+    up to date what the other left.
+    """
+    return partial(_judge, Twins(tmp_path, ask_dvc))
+
+
+class Twins:
+    """Two repositories, each with the tool that works in it."""
+
+    def __init__(self, folder: Path, ask_dvc: AskDvc) -> None:
+        self.ours, self.theirs = (folder / name / "repository" for name in ("ours", "theirs"))
+        self._ask = partial(ask_dvc, DVC_SITE_CACHE_DIR=str(folder / "site"))
+
+    def tidegate(self, root: Path, words: str) -> tuple[bool, str]:
+        """Whether a command succeeded, and what it printed."""
+        return _tidegate(*_placed(root, words))
+
+    def dvc(self, root: Path, words: str) -> tuple[bool, str]:
+        """The same with DVC."""
+        folder, parts = _placed(root, words)
+        done = self._ask(folder, *parts)
+        return done.code == 0, done.out if done.code == 0 else done.out + done.err
+
+
+def _judge(twins: Twins, files: Files, steps: Iterable[Step]) -> None:
+    for root in (twins.ours, twins.theirs):
+        root.mkdir(parents=True)
+        subprocess.run(["git", "init", "-q", str(root)], check=True)
+        write(root, {".dvc/config": "", ".dvc/.gitignore": "/config.local\n/tmp\n/cache\n", **files})
+    for step in steps:
+        _take(twins, step)
+        _compare(twins, step)
+    _cross(twins)
+
+
+def _take(twins: Twins, step: Step) -> None:
+    if not isinstance(step, str):
+        for root in (twins.ours, twins.theirs):
+            write(root, step)
+        return
+    words, fails = step.removeprefix("!"), step.startswith("!")
+    for done, said in (twins.tidegate(twins.ours, words), twins.dvc(twins.theirs, words)):
+        assert done is not fails, f"{step}: {said}"
+    if fails:
+        _ignore_what_finished(twins)
+
+
+def _ignore_what_finished(twins: Twins) -> None:
+    """When a stage fails, DVC takes back what it told git to ignore, also of stages that finished before."""
+    for path in twins.ours.rglob(".gitignore"):
+        shutil.copy(path, twins.theirs / path.relative_to(twins.ours))
+
+
+def _compare(twins: Twins, step: Step) -> None:
+    assert contents(twins.ours) == contents(twins.theirs), step
+    judged, seen = twins.dvc(twins.ours, "status --json"), twins.tidegate(twins.theirs, "status --json")
+    assert judged[0] is seen[0], f"{step}: {judged[1]} {seen[1]}"
+    if judged[0]:
+        assert known_to_dvc(_state(twins.theirs, seen[1])) == _state(twins.ours, judged[1]), step
+    if judged[0] and not isinstance(step, str):
+        own, real = twins.tidegate(twins.ours, "status --json"), twins.dvc(twins.theirs, "status --json")
+        assert known_to_dvc(_state(twins.ours, own[1])) == _state(twins.theirs, real[1]), step
+
+
+def _cross(twins: Twins) -> None:
+    """What one left, the other finds as if it had been its own."""
+    by_dvc, by_us = twins.dvc(twins.ours, "repro -P"), twins.tidegate(twins.theirs, "repro -P")
+    assert by_dvc[0] is by_us[0], f"crossed: {by_dvc[1]} {by_us[1]}"
+    assert contents(twins.ours) == contents(twins.theirs), "crossed"
+
+
+def _placed(root: Path, words: str) -> tuple[Path, list[str]]:
+    folder, mark, rest = words.rpartition("/: ")
+    return (root / folder if mark else root), shlex.split(rest)
+
+
+def _tidegate(folder: Path, words: list[str]) -> tuple[bool, str]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        done = CliRunner().invoke(cli, words)
+    finally:
+        os.chdir(before)
+    if isinstance(done.exception, TidegateError):
+        return False, str(done.exception)
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done.exit_code == 0, done.stdout
+
+
+def _state(root: Path, printed: str) -> Any:
+    """A status in which what lies beside the repository has the same name for both."""
+    return json.loads(printed.replace(str(root.parent), "/twin"))
+
+
+def contents(root: Path) -> dict[str, Any]:
+    """All files in a repository and beside it, with permissions and kind of link; but what each tool has for itself."""
+    found: dict[str, Any] = {}
+    for folder, inner, files in os.walk(root.parent):
+        inner[:] = [name for name in inner if not _is_private(Path(folder, name))]
+        for name in (*files, *(name for name in inner if Path(folder, name).is_symlink())):
+            path = Path(folder, name)
+            found[str(path.relative_to(root.parent))] = _content(path, root.parent)
+    return found
+
+
+def _is_private(path: Path) -> bool:
+    return path.name in (".git", ".tidegate") or path.parts[-2:] in ((".dvc", "tmp"), ("cache", "tidegate"))
+
+
+def _content(path: Path, twin: Path) -> tuple[Any, ...]:
+    if path.is_symlink():
+        return ("link", os.readlink(path).replace(str(twin), "/twin"))
+    seen = path.stat()
+    return oct(seen.st_mode & 0o777), seen.st_nlink, path.read_bytes()
+
+
+def write(root: Path, files: Files) -> None:
+    """Write files anew, never through a link into the cache; None deletes."""
+    for name, text in files.items():
+        path = root / name.removeprefix("!")
+        if text is None and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+            continue
+        path.unlink(missing_ok=True)
+        if text is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            path.chmod(0o755 if name.startswith("!") else 0o644)
+
+
+def known_to_dvc(value: Any) -> Any:
+    """A state without what only tidegate tells: entries that dvc.yaml no longer has."""
+    if isinstance(value, dict):
+        kept = {key: known_to_dvc(part) for key, part in value.items() if part != "removed"}
+        return {key: part for key, part in kept.items() if part not in ({}, [])}
+    if isinstance(value, list):
+        return [part for part in map(known_to_dvc, value) if part != {}]
+    return value

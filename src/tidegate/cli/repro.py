@@ -42,7 +42,7 @@ _SHOWN = 3
 @click.option(
     "-k", "--keep-going", is_flag=True, help="After a failure, run what does not need the failed stage."
 )
-@click.option("--ignore-errors", is_flag=True, help="After a failure, run everything all the same.")
+@click.option("--ignore-errors", is_flag=True, help="Run everything whatever fails; exit code 0.")
 @click.option(
     "--pull", is_flag=True, help="Fetch from the remote what is missing, results of others included."
 )
@@ -83,7 +83,8 @@ def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, **options: 
         return
     from tidegate.flow.repro import repro
 
-    _finish(repro(root, request, listener=printer.listener(as_json=as_json)), as_json=as_json, quiet=quiet)
+    outcome = repro(root, request, listener=printer.listener(as_json=as_json))
+    _finish(outcome, request, as_json=as_json, quiet=quiet)
 
 
 class Printer:
@@ -167,14 +168,15 @@ def _fields(steps: tuple[Step, ...], run: str = "") -> dict[str, Any]:
     return {"run": run or None, "stages": [step_fields(step) for step in steps]}
 
 
-def _finish(outcome: "Outcome", *, as_json: bool, quiet: bool) -> None:
+def _finish(outcome: "Outcome", request: Request, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         print_json(_fields(outcome.steps, outcome.id))
     elif not quiet and all(step.action == "skipped" for step in outcome.steps):
         say(FRESH)
-    if outcome.failed and as_json:
+    has_failed = bool(outcome.failed) and request.on_error != "ignore"
+    if has_failed and as_json:
         sys.exit(1)
-    if outcome.failed:
+    if has_failed:
         names = ", ".join(f"`{step.stage}`" for step in outcome.failed)
         raise TidegateError("repro", f"could not bring {names} up to date", hint="tidegate repro --plan")
 
