@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.data.execbits import write_exec
-from tidegate.data.hash import Found, Hashed, dir_object, find_files, hash_path
-from tidegate.data.hash import _open_rows as open_rows
+from tidegate.data.hash import Found, Hashed, dir_object, find_files, hash_path, open_rows
 from tidegate.data.links import SHARING, copy_file, write_all
 from tidegate.data.listing import ChangedError, steadily
 from tidegate.data.md5 import LARGE, MD5, md5_bytes, md5_while

@@ -40,16 +40,16 @@ def add_remote(file: ConfigFile, name: str, url: str, *, force: bool = False) ->
     written = _written(file, url)
     if known:
         # `--force` starts anew: options of the old place would not fit the new one
-        _edit(file, lambda text: set_entry(unset_section(text, title), title, "url", value=written))
+        edit_config(file, lambda text: set_entry(unset_section(text, title), title, "url", value=written))
     else:
-        _edit(file, lambda text: set_entry(text, title, "url", value=written))
+        edit_config(file, lambda text: set_entry(text, title, "url", value=written))
 
 
 def modify_remote(file: ConfigFile, name: str, key: str, *, value: str | None) -> None:
     """Set an option of a remote, or unset it when `value` is None."""
     _require_remote(file, name)
     if value is None:
-        _edit(file, lambda text: unset_entry(text, f'remote "{name.lower()}"', key.lower()))
+        edit_config(file, lambda text: unset_entry(text, f'remote "{name.lower()}"', key.lower()))
     else:
         set_option(file, f"remote.{name}.{key}", value)
 
@@ -60,17 +60,17 @@ def remove_remote(file: ConfigFile, name: str) -> None:
         raise _no_remote(name, load_dvc_config(file.root), file.level)
     for level in reversed(LEVELS[LEVELS.index(file.level) + 1 :]):
         _forget_default(file._replace(level=level), name)
-    _edit(file, lambda text: _without_default(unset_section(text, f'remote "{name.lower()}"'), name))
+    edit_config(file, lambda text: _without_default(unset_section(text, f'remote "{name.lower()}"'), name))
 
 
 def set_default_remote(file: ConfigFile, name: str | None) -> None:
     """Choose the remote that commands use by default, or none."""
     if name is None:
-        _edit(file, lambda text: unset_entry(text, "core", "remote"))
+        edit_config(file, lambda text: unset_entry(text, "core", "remote"))
         return
     _require_remote(file, name)
     chosen = name.lower()
-    _edit(file, lambda text: set_entry(text, "core", "remote", value=chosen))
+    edit_config(file, lambda text: set_entry(text, "core", "remote", value=chosen))
 
 
 def set_option(file: ConfigFile, name: str, value: str) -> None:
@@ -78,7 +78,7 @@ def set_option(file: ConfigFile, name: str, value: str) -> None:
     section, key = _split(name)
     is_path = key in PATH_KEYS if '"' in section else (section, key) == ("cache", "dir")
     written = _written(file, value) if is_path else value
-    _edit(file, lambda text: set_entry(text, section, key, value=written))
+    edit_config(file, lambda text: set_entry(text, section, key, value=written))
 
 
 def unset_option(file: ConfigFile, name: str) -> None:
@@ -86,7 +86,7 @@ def unset_option(file: ConfigFile, name: str) -> None:
     section, key = _split(name)
     if key not in read_level(file).get(section.replace('"', ""), {}):
         raise NotFoundError(name, f"not set in the {file.level} config, expected a value there")
-    _edit(file, lambda text: unset_entry(text, section, key))
+    edit_config(file, lambda text: unset_entry(text, section, key))
 
 
 def read_level(file: ConfigFile) -> dict[str, dict[str, str]]:
@@ -96,8 +96,11 @@ def read_level(file: ConfigFile) -> dict[str, dict[str, str]]:
     return {title: {key: value.text for key, value in values.items()} for title, values in parsed.items()}
 
 
-def _edit(file: ConfigFile, change: Callable[[str], str]) -> None:
-    """A file that is empty then holds a line break, as DVC writes it."""
+def edit_config(file: ConfigFile, change: Callable[[str], str]) -> None:
+    """Change the text of a config file, atomically and only to what is valid together with the levels below it.
+
+    A file that is empty then holds a line break, as DVC writes it. Raises UsageError for what DVC would refuse.
+    """
     path = level_file(file.root, file.level)
     texts = {level: read_text(level_file(file.root, level)) for level in LEVELS}
     changed = change(texts[file.level])
@@ -144,7 +147,7 @@ def _no_remote(name: str, config: DvcConfig, level: str) -> NotFoundError:
 
 def _forget_default(file: ConfigFile, name: str) -> None:
     if read_level(file).get("core", {}).get("remote", "").lower() == name.lower():
-        _edit(file, lambda text: unset_entry(text, "core", "remote"))
+        edit_config(file, lambda text: unset_entry(text, "core", "remote"))
 
 
 def _without_default(text: str, name: str) -> str:

@@ -1,8 +1,7 @@
 """Give a remote another name, in its config file and wherever it is the default one."""
 
 from tidegate.data.config import LEVELS, level_file, load_dvc_config, read_text
-from tidegate.data.config_edit import ConfigFile, read_level
-from tidegate.data.config_edit import _edit as edit
+from tidegate.data.config_edit import ConfigFile, edit_config, read_level
 from tidegate.data.ini import read_ini, set_entry, unset_section
 from tidegate.errors import ConflictError, NotFoundError, did_you_mean
 
@@ -23,11 +22,11 @@ def rename_remote(file: ConfigFile, name: str, new: str) -> None:
         raise NotFoundError(
             f"remote {name}", f"not in the {file.level} config{near}", hint="tidegate remote list"
         )
-    edit(file, lambda text: _renamed(text, old, new))
+    edit_config(file, lambda text: _renamed(text, old, new))
     for level in LEVELS[LEVELS.index(file.level) + 1 :]:
         shadowing = file._replace(level=level)
         if _default(read_text(level_file(file.root, level))) == old:
-            edit(shadowing, lambda text: set_entry(text, "core", "remote", value=new))
+            edit_config(shadowing, lambda text: set_entry(text, "core", "remote", value=new))
 
 
 def _renamed(text: str, old: str, new: str) -> str:

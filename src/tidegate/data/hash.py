@@ -81,7 +81,7 @@ def remember(files: Files, at: str, entries: Iterable[tuple[str, str]], *, kind:
     top = os.path.join(files.root, at)  # noqa: PTH118
     seen = list(_stat_each(top, entries))
     now = _wait_for_clock([key for _, _, key in seen])
-    rows = _open_rows(files, at, kind)
+    rows = open_rows(files, at, kind)
     for name, md5, key in seen:
         if is_settled(key, now):
             if name:
@@ -147,7 +147,7 @@ def _hash_tree(files: Files, at: str, kind: str) -> Hashed:
 
 def _list_hashed(files: Files, at: str, found: list[Found], *, kind: str) -> list[tuple[str, str]]:
     """Path and md5 of each file; only those that the rows of this directory do not know are read."""
-    rows = _open_rows(files, at, kind)
+    rows = open_rows(files, at, kind)
     known = {one.path: rows.get(one.path, one.key) for one in found}
     unknown = [one for one in found if known[one.path] is None]
     try:
@@ -161,7 +161,8 @@ def _list_hashed(files: Files, at: str, found: list[Found], *, kind: str) -> lis
     return [(path, md5) for path, md5 in known.items() if md5 is not None]
 
 
-def _open_rows(files: Files, at: str, kind: str) -> TreeRows:
+def open_rows(files: Files, at: str, kind: str) -> TreeRows:
+    """The remembered md5s of the files in the directory `at`."""
     name = md5_bytes(f"{kind} {at}".encode("utf-8", "surrogateescape"))
     return TreeRows(files.memory.path.parent / "trees" / f"{name}.json")
 

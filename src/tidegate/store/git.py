@@ -11,31 +11,31 @@ FALLBACK = ("-c", "user.name=tidegate", "-c", "user.email=tidegate@localhost")
 
 def head_commit(root: Path) -> str:
     """The commit that is checked out; empty outside git or before the first commit."""
-    done = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    done = ask_git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def is_dirty(root: Path) -> bool:
     """Whether tracked files differ from the commit that is checked out."""
-    done = _git(root, "status", "--porcelain", "--untracked-files=no")
+    done = ask_git(root, "status", "--porcelain", "--untracked-files=no")
     return done.returncode == 0 and bool(done.stdout.strip())
 
 
 def is_inside(root: Path) -> bool:
     """Whether a repository holds `root`; one around it that ignores the folder does not."""
-    found = _git(root, "rev-parse", "--is-inside-work-tree")
-    return found.stdout.strip() == "true" and _git(root, "check-ignore", "--quiet", ".").returncode != 0
+    found = ask_git(root, "rev-parse", "--is-inside-work-tree")
+    return found.stdout.strip() == "true" and ask_git(root, "check-ignore", "--quiet", ".").returncode != 0
 
 
 def ignored_folders(root: Path) -> frozenset[str]:
     """The directories below `root` that git ignores as a whole, each with a slash at its end; none outside git."""
     words = ("ls-files", "--others", "--ignored", "--exclude-standard", "--directory", "-z")
-    return frozenset(name for name in _git(root, *words).stdout.split("\0") if name.endswith("/"))
+    return frozenset(name for name in ask_git(root, *words).stdout.split("\0") if name.endswith("/"))
 
 
 def resolve_commit(root: Path, name: str) -> str:
     """The commit that a branch, tag or expression names; raises UsageError for an unknown one."""
-    done = _git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    done = ask_git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if done.returncode:
         raise UsageError(name, "unknown revision, expected a branch, tag or commit", hint="git log --oneline")
     return done.stdout.strip()
@@ -81,13 +81,13 @@ def first_commit(root: Path, message: str) -> str:
     if not (root / ".git").exists():
         _checked(root, "init", "--quiet", "--initial-branch=main")
     _checked(root, "add", "--all")
-    identity = () if _git(root, "config", "user.email").stdout.strip() else FALLBACK
+    identity = () if ask_git(root, "config", "user.email").stdout.strip() else FALLBACK
     _checked(root, "commit", "--quiet", "--message", message, settings=identity)
     return head_commit(root)
 
 
 def _checked(root: Path, *words: str, settings: tuple[str, ...] = ()) -> str:
-    done = _git(root, *settings, *words)
+    done = ask_git(root, *settings, *words)
     if done.returncode:
         lines = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()
         fatal = next((line for line in lines if line.startswith("fatal: ")), lines[-1])
@@ -95,7 +95,8 @@ def _checked(root: Path, *words: str, settings: tuple[str, ...] = ()) -> str:
     return done.stdout
 
 
-def _git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def ask_git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What git answers in `root`, whatever its exit code; at most a minute."""
     try:
         return subprocess.run(
             ["git", "-C", str(root), *words], capture_output=True, text=True, check=False, timeout=60

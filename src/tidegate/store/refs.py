@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.errors import TidegateError, UsageError
-from tidegate.store.git import _git as ask_git
-from tidegate.store.git import resolve_commit
+from tidegate.store.git import ask_git, resolve_commit
 
 _NOT_BRANCHES = ("refs/heads", "refs/remotes", "refs/tags")
 
