@@ -70,6 +70,12 @@ def replace_shared(place: Place, seen: Seen, text: str) -> bool:
     return done.returncode == 0
 
 
+def shown(place: Place) -> str:
+    """The remote as people know it, without a name and password that may stand in an address."""
+    scheme, mark, rest = place.remote.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else place.remote
+
+
 def _identity(place: Place) -> tuple[str, ...]:
     known = _run(place, "var", "GIT_COMMITTER_IDENT").returncode == 0
     return () if known else FALLBACK
@@ -89,8 +95,10 @@ def _refused(place: Place, verb: str, said: str) -> UnavailableError:
     reason = (
         fatal.partition(": ")[2] if fatal.startswith(("fatal: ", "error: ")) else fatal.replace("\t", " ")
     )
-    hint = f"check `git -C {place.root} ls-remote {place.remote}`, then try again"
-    return UnavailableError(f"git {verb} {place.remote}", reason, hint=hint)
+    hint = f"check `git ls-remote {shown(place)}`, then try again"
+    return UnavailableError(
+        f"git {verb} {shown(place)}", reason.replace(place.remote, shown(place)), hint=hint
+    )
 
 
 def _run(place: Place, *words: str, send: str = "") -> subprocess.CompletedProcess[str]:
