@@ -57,7 +57,7 @@ def test_four_hundred_worthless_submissions_do_not_pass(ceiling) -> None:
 def test_the_account_is_a_fold_over_verdicts() -> None:
     grant = Grant(32, 0.05)
     account = balance([False, True, False])
-    assert account == Account(3, 1) == record(balance([False, True]), False)
+    assert account == Account(3, 1) == record(balance([False, True]), passed=False)
     assert next_level(account, grant) == level(1, submissions=32, error=0.05)
     assert next_level(balance([]), grant) == pytest.approx(7.8125e-4)
     assert next_level(Account(32, 0), grant) == next_level(Account(400, 7), grant) == 0.0
@@ -77,7 +77,7 @@ def test_every_submission_spends_at_least_its_level_whatever_its_verdict(verdict
     """What is left before a test covers the test, all that follows a pass and all that follows a block."""
     grant = Grant(submissions, 0.05)
     account = balance(verdicts)
-    passed, blocked = (error_left(record(account, verdict), grant) for verdict in (True, False))
+    passed, blocked = (error_left(record(account, passed=verdict), grant) for verdict in (True, False))
     left = error_left(account, grant)
     assert left == pytest.approx(next_level(account, grant) + passed + blocked, rel=1e-9, abs=1e-18)
 
@@ -93,5 +93,5 @@ def test_an_attacker_who_learns_from_verdicts_passes_falsely_as_rarely_as_promis
             z = rng.normal(size=n) @ trial / np.linalg.norm(trial)
             passed = bool(norm.sf(z) <= next_level(account, grant))
             kept, broken = (trial, broken + 1) if passed else (kept, broken)
-            account = record(account, passed)
+            account = record(account, passed=passed)
     assert broken / runs <= ceiling(0.05, runs)

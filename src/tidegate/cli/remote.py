@@ -52,7 +52,8 @@ def command() -> None:
 @click.option("-d", "--default", "is_default", is_flag=True, help="Make it the default remote.")
 @click.option("-f", "--force", is_flag=True, help="Replace a remote of this name.")
 @level_options
-def add(name: str, url: str, *, level: str | None, **given: Any) -> None:
+@json_option
+def add(name: str, url: str, *, level: str | None, as_json: bool, **given: Any) -> None:
     """Add a remote NAME at URL; a relative path counts from the current directory.
 
     \b
@@ -63,15 +64,17 @@ def add(name: str, url: str, *, level: str | None, **given: Any) -> None:
     add_remote(file, name, url, force=given["force"])
     if given["is_default"]:
         set_default_remote(file, name)
-        if not given["quiet"]:
+        if not given["quiet"] and not as_json:
             say(f"Setting '{name.lower()}' as a default remote.")
+    _tell(file, level, as_json=as_json)
 
 
 @command.command("default")
 @click.argument("name", required=False)
 @unset_option
 @level_options
-def default(name: str | None, *, unset: bool, level: str | None, **rest: Any) -> None:
+@json_option
+def default(name: str | None, *, unset: bool, level: str | None, as_json: bool, **rest: Any) -> None:
     """Make NAME the default remote; without NAME, print which one it is.
 
     \b
@@ -82,9 +85,10 @@ def default(name: str | None, *, unset: bool, level: str | None, **rest: Any) ->
     file = config_file(level)
     if unset or name:
         set_default_remote(file, None if unset else name)
+        _tell(file, level, as_json=as_json)
         return
     found = _default(file, level)
-    say(found or "No default remote set")
+    print_json({"default": found or None}) if as_json else say(found or "No default remote set")
     if not found:
         raise click.exceptions.Exit(1)
 
@@ -100,15 +104,13 @@ def list_remotes(*, level: str | None, as_json: bool, **rest: Any) -> None:
       tidegate remote list
       tidegate remote list --local
     """
-    file = config_file(level)
-    chosen = _default(file, level)
-    found = _urls(file, level)
+    remotes = _remotes(config_file(level), level)
     if as_json:
-        print_json([{"name": name, "url": url, "default": name == chosen} for name, url in found.items()])
+        print_json(remotes)
         return
-    for name, url in found.items():
-        text = f"{name}\t{url}" + "\t(default)" * (name == chosen)
-        say(text.expandtabs(), color="green" if name == chosen else None)
+    for one in remotes:
+        text = f"{one['name']}\t{one['url']}" + "\t(default)" * one["default"]
+        say(text.expandtabs(), color="green" if one["default"] else None)
 
 
 @command.command("modify")
@@ -117,7 +119,8 @@ def list_remotes(*, level: str | None, as_json: bool, **rest: Any) -> None:
 @click.argument("value", required=False)
 @unset_option
 @level_options
-def modify(name: str, option: str, value: str | None, **given: Any) -> None:
+@json_option
+def modify(name: str, option: str, value: str | None, *, as_json: bool, **given: Any) -> None:
     """Set OPTION of the remote NAME to VALUE.
 
     \b
@@ -129,27 +132,33 @@ def modify(name: str, option: str, value: str | None, **given: Any) -> None:
     if value is None and not given["unset"]:
         hint = f"tidegate remote modify {name} {option} VALUE"
         raise UsageError("remote modify", f"no value for `{option}`, expected one or --unset", hint=hint)
-    modify_remote(config_file(given["level"]), name, option, value=None if given["unset"] else value)
+    file = config_file(given["level"])
+    modify_remote(file, name, option, value=None if given["unset"] else value)
+    _tell(file, given["level"], as_json=as_json)
 
 
 @command.command("remove")
 @click.argument("name")
 @level_options
-def remove(name: str, *, level: str | None, **rest: Any) -> None:
+@json_option
+def remove(name: str, *, level: str | None, as_json: bool, **rest: Any) -> None:
     """Forget the remote NAME; the data there stay.
 
     \b
     Example:
       tidegate remote remove storage
     """
-    remove_remote(config_file(level), name)
+    file = config_file(level)
+    remove_remote(file, name)
+    _tell(file, level, as_json=as_json)
 
 
 @command.command("rename")
 @click.argument("name")
 @click.argument("new")
 @level_options
-def rename(name: str, new: str, *, level: str | None, **rest: Any) -> None:
+@json_option
+def rename(name: str, new: str, *, level: str | None, as_json: bool, **rest: Any) -> None:
     """Call the remote NAME from now on NEW.
 
     \b
@@ -158,7 +167,20 @@ def rename(name: str, new: str, *, level: str | None, **rest: Any) -> None:
     """
     from tidegate.data.config_rename import rename_remote
 
-    rename_remote(config_file(level), name, new)
+    file = config_file(level)
+    rename_remote(file, name, new)
+    _tell(file, level, as_json=as_json)
+
+
+def _remotes(file: ConfigFile, level: str | None) -> list[dict[str, Any]]:
+    chosen = _default(file, level)
+    return [{"name": name, "url": url, "default": name == chosen} for name, url in _urls(file, level).items()]
+
+
+def _tell(file: ConfigFile, level: str | None, *, as_json: bool) -> None:
+    """After a change programs are told what remotes there are now, people nothing."""
+    if as_json:
+        print_json(_remotes(file, level))
 
 
 def _urls(file: ConfigFile, level: str | None) -> dict[str, str]:

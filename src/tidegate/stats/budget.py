@@ -31,14 +31,14 @@ def level(passes: int, *, submissions: int, error: float) -> float:
     return error / (1 << (passes + 1)) / math.comb(submissions, passes + 1)
 
 
-def record(account: Account, passed: bool) -> Account:
+def record(account: Account, *, passed: bool) -> Account:
     """The account after one more submission: fold this over the verdicts in their order."""
     return Account(account.submissions + 1, account.passes + passed)
 
 
 def balance(verdicts: Iterable[bool]) -> Account:
     """The account after all verdicts so far; a question asked again must not be among them."""
-    return reduce(record, verdicts, Account())
+    return reduce(lambda account, passed: record(account, passed=passed), verdicts, Account())
 
 
 def next_level(account: Account, grant: Grant) -> float:
