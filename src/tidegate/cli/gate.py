@@ -1,5 +1,6 @@
 """`tidegate gate`: may the candidate ship? Exit 0 pass, 3 block, 4 underpowered."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -7,7 +8,8 @@ import click
 from tidegate.cli.output import clock, json_option, print_json, print_table, say, say_verdict, short
 from tidegate.domain import Decision, Finding
 from tidegate.errors import BLOCKED, UNDECIDED
-from tidegate.flow.judge import judge, needs, write_report
+from tidegate.flow.judge import judge, needs, needs_of_easeml, write_report
+from tidegate.gate.plan import Need
 from tidegate.store.layout import find_root
 
 EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UNDECIDED}
@@ -16,10 +18,16 @@ EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UN
 @click.command("gate")
 @click.option("--plan", "only_plan", is_flag=True, help="Only print how many labels each rule would need.")
 @click.option(
+    "--planner",
+    type=click.Choice(["exact", "easeml"]),
+    default="exact",
+    help="With --plan, whose formulas: tidegate's tests, or ease.ml/ci's bounds for comparison.",
+)
+@click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report."
 )
 @json_option
-def command(*, only_plan: bool, report: Path | None, as_json: bool) -> int:
+def command(*, only_plan: bool, planner: str, report: Path | None, as_json: bool) -> int:
     """Decide with a stated error rate whether the candidate may ship.
 
     Compares the evaluation rows of the candidate with those of the live model. The verdict is recorded in
@@ -30,9 +38,12 @@ def command(*, only_plan: bool, report: Path | None, as_json: bool) -> int:
       tidegate gate
       tidegate gate --report gate.md
       tidegate gate --plan
+      tidegate gate --plan --planner easeml
     """
     root = find_root()
-    return _print_needs(root, as_json=as_json) if only_plan else _judge(root, report, as_json=as_json)
+    if not only_plan:
+        return _judge(root, report, as_json=as_json)
+    return _print_needs(needs_of_easeml(root) if planner == "easeml" else needs(root), as_json=as_json)
 
 
 def _judge(root: Path, report: Path | None, *, as_json: bool) -> int:
@@ -58,18 +69,24 @@ def print_decision(decision: Decision) -> None:
 
 def say_finding(finding: Finding) -> None:
     """One check: its verdict, why, and the labels it still needs."""
-    say(f"  {finding.check:<22} {finding.verdict:<12} {finding.because}")
+    verdict = finding.verdict if finding.severity == "block" or finding.verdict == "pass" else "warn"
+    say(f"  {finding.check:<22} {verdict:<12} {finding.because}")
     if finding.verdict == "underpowered" and finding.n_needed:
         say(f"  {'':<22} {'':<12} needs {finding.n_needed:,} labeled rows, has {finding.n:,}")
 
 
-def _print_needs(root: Path, *, as_json: bool) -> int:
-    found = needs(root)
+def _print_needs(found: Sequence[Need], *, as_json: bool) -> int:
     if as_json:
         print_json([need._asdict() for need in found])
         return 0
     rows = [
-        (need.rule, need.assuming, f"{need.error:.3g}", f"{need.power:.0%}", _labels(need.labels))
+        (
+            need.rule,
+            need.assuming,
+            f"{need.error:.3g}",
+            f"{need.power:.0%}" if need.power else "",
+            _labels(need.labels),
+        )
         for need in found
     ]
     print_table(("rule", "assuming", "error", "power", "labels"), rows)

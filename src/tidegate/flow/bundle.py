@@ -14,7 +14,8 @@ from tidegate.domain import Decision
 from tidegate.errors import NotFoundError
 from tidegate.flow.check import read_contract
 from tidegate.flow.judge import evaluation_name
-from tidegate.gate.evaluate import read_rows, right
+from tidegate.gate.read import Wanted, read_rows
+from tidegate.gate.rows import right, said
 from tidegate.monitor.reference import build_reference, encode_reference
 from tidegate.pipeline.lockfile import recorded
 from tidegate.pipeline.project import open_project
@@ -98,10 +99,9 @@ def _environment() -> str:
 
 def _reference(config: Config, root: Path) -> bytes:
     train = _features(config, read_table(root / config.model.reference))
-    rows = read_rows(root / config.data.evaluation, config.data)
-    return encode_reference(
-        build_reference(train, _answers(config, rows.prediction), right(rows).count(False))
-    )
+    rows = read_rows(root / config.data.evaluation, config.data, Wanted(config.project.task))
+    wrong = int((~right(rows)).sum())
+    return encode_reference(build_reference(train, _answers(config, said(rows)), wrong))
 
 
 def _answers(config: Config, predictions: Sequence[str]) -> list[str]:

@@ -1,5 +1,7 @@
 """The gate as a verb: read the candidate's rows and the live model's, decide, write the verdict down."""
 
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -7,12 +9,15 @@ import msgspec
 
 from tidegate.domain import Decision, Event
 from tidegate.errors import ConflictError, CorruptError, UsageError
+from tidegate.flow.artifact import measure_artifact
+from tidegate.flow.challenge import train_challengers, write_rows
 from tidegate.gate.checks import Evidence
-from tidegate.gate.decide import decide
-from tidegate.gate.evaluate import Rows, match, read_rows, test_set_digest
-from tidegate.gate.plan import Need, plan_labels
+from tidegate.gate.decide import answered, decide
+from tidegate.gate.plan import Need, plan_easeml, plan_labels
+from tidegate.gate.read import Wanted, explain_mismatch, read_rows, wanted_by
 from tidegate.gate.report import render_report
-from tidegate.project import Config, load_config, parse_config
+from tidegate.gate.rows import Rows, one_code
+from tidegate.project import Config, Simpler, load_config, parse_config
 from tidegate.registry.load import Bundle, load_model, open_bundle
 from tidegate.store.files import write_atomic
 from tidegate.store.git import head_commit
@@ -31,6 +36,7 @@ def judge(root: Path) -> Decision:
     """
     config = load_config(root)
     layout = Layout(root)
+    _find_functions(root)
     with open_ledger(layout.ledger) as ledger:
         for _ in range(ATTEMPTS):
             decision = _judged(config, layout, ledger)
@@ -44,9 +50,11 @@ def _judged(config: Config, layout: Layout, ledger: Ledger) -> Decision | None:
     head = ledger.head()
     history = decisions(ledger)
     evidence, commit = gather(config, layout, ledger), head_commit(layout.root)
+    recorded = answered(config.gate, evidence, history)
+    if recorded:
+        return recorded
+    evidence = with_challengers(config, layout, evidence)
     decision = decide(config.gate, evidence, history, now=time.time(), commit=commit)
-    if decision in history:
-        return decision
     try:
         ledger.append("gate.decided", decision.candidate, msgspec.to_builtins(decision), expect=head)
     except ConflictError:
@@ -64,34 +72,62 @@ def needs(root: Path) -> tuple[Need, ...]:
     """The labels that each rule needs at the next submission; from usual rates before the first evaluation."""
     config = load_config(root)
     layout = Layout(root)
+    _find_functions(root)
     with open_ledger(layout.ledger) as ledger:
         is_evaluated = (root / config.data.evaluation).exists()
         evidence = gather(config, layout, ledger) if is_evaluated else None
         return plan_labels(config.gate, evidence, decisions(ledger))
 
 
+def needs_of_easeml(root: Path) -> tuple[Need, ...]:
+    """What ease.ml/ci's formulas ask for the same rules."""
+    return plan_easeml(load_config(root).gate)
+
+
 def gather(config: Config, layout: Layout, ledger: Ledger) -> Evidence:
     """The candidate's rows beside the live model's on the same test set; None with nothing live."""
-    candidate = read_rows(layout.root / config.data.evaluation, config.data)
+    wanted = wanted_by(config.gate, config.project.task)
+    candidate = read_rows(layout.root / config.data.evaluation, config.data, wanted)
+    artifact = measure_artifact(config.gate, layout.root / config.model.path)
     live = ledger.state().live
     if live is None:
-        return Evidence(candidate, None)
+        return Evidence(candidate, None, artifact=artifact)
     bundle = open_bundle(layout.bundles, live.bundle, keys=layout.keys, require=config.sign.require)
-    return Evidence(candidate, baseline_rows(config, layout, bundle, candidate))
+    baseline = baseline_rows(config, layout, bundle, candidate)
+    return Evidence(*one_code(candidate, baseline), artifact=artifact)
+
+
+def with_challengers(config: Config, layout: Layout, evidence: Evidence) -> Evidence:
+    """The evidence with simple models trained, for a first release or where a rule asks for them."""
+    asked = any(isinstance(rule, Simpler) and set(rule.than) - {"dummy"} for rule in config.gate.rule)
+    if evidence.baseline is not None and not asked:
+        return evidence
+    return evidence._replace(challengers=train_challengers(config, layout.root, evidence.candidate))
 
 
 def baseline_rows(config: Config, layout: Layout, bundle: Bundle, candidate: Rows) -> Rows:
-    """The live model's answers to the candidate's test set, scored anew when the test set has changed."""
-    recorded = recorded_rows(bundle)
-    if test_set_digest(recorded) == test_set_digest(candidate):
-        return match(candidate, recorded)
-    return match(candidate, _score(config, layout, bundle))
+    """The live model's answers to the candidate's test set, scored anew when the test set has changed.
+
+    Raises UsageError, saying how they differ, when the table behind the evaluation holds other rows.
+    """
+    wanted = wanted_by(config.gate, config.project.task)._replace(is_lenient=True)
+    recorded = recorded_rows(bundle, wanted)
+    if recorded.test_set == candidate.test_set:
+        return recorded
+    with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
+        path = Path(folder) / "live.csv"
+        _score(config, layout, bundle, path=path)
+        rows = read_rows(path, config.data, wanted)
+        if rows.test_set != candidate.test_set:
+            mine = layout.root / config.data.evaluation
+            raise explain_mismatch(mine, path, data=config.data, live_data=config.data)
+        return rows
 
 
-def recorded_rows(bundle: Bundle) -> Rows:
+def recorded_rows(bundle: Bundle, wanted: Wanted) -> Rows:
     """The evaluation rows that a bundle carries, read with the column names of its own policy."""
     policy = parse_config(bundle.read("policy.toml").decode())
-    return read_rows(bundle.path / evaluation_name(policy), policy.data)
+    return read_rows(bundle.path / evaluation_name(policy), policy.data, wanted)
 
 
 def evaluation_name(config: Config) -> str:
@@ -118,12 +154,18 @@ def _decision_of(event: Event) -> Decision:
     return msgspec.convert(event.body, Decision)
 
 
-def _score(config: Config, layout: Layout, bundle: Bundle) -> Rows:
-    """The live model asked about the held-out table of today."""
+def _find_functions(root: Path) -> None:
+    """Metrics of the user's own are modules of the project."""
+    for folder in (root / "src", root):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+
+
+def _score(config: Config, layout: Layout, bundle: Bundle, *, path: Path) -> None:
+    """Ask the live model about the held-out table of today, and write its answers as evaluation rows."""
     from tidegate.data.tables import read_table
 
-    path = layout.root / config.data.heldout
-    table = read_table(path)
+    table = read_table(layout.root / config.data.heldout)
     model = load_model(bundle, named=False)
     missing = [
         name for name in (config.data.id, config.data.label, *model.columns) if name not in table.columns
@@ -133,7 +175,7 @@ def _score(config: Config, layout: Layout, bundle: Bundle) -> Rows:
         raise UsageError(
             config.data.heldout, found, hint="set data.heldout to the table behind the evaluation"
         )
-    answers, _ = model.predict(table.numbers(model.columns).astype("float32"))
-    truth = tuple(str(value) for value in table.values[config.data.label])
-    ids = tuple(str(value) for value in table.values[config.data.id])
-    return Rows(ids, truth, tuple(str(answer) for answer in answers), {})
+    answers, scores = model.predict(table.numbers(model.columns).astype("float32"))
+    classes = config.data.labels or bundle.labels
+    by_class = {label: scores[:, number].tolist() for number, label in enumerate(classes)}
+    write_rows(path, config, table, answers, scores=by_class if scores.shape[1] == len(classes) else None)

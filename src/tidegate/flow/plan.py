@@ -15,7 +15,7 @@ from tidegate.flow.judge import decisions, gather, recorded_event
 from tidegate.flow.release import Action, Plan, plan_path
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered
-from tidegate.gate.evaluate import evaluate
+from tidegate.gate.rows import right
 from tidegate.pipeline.explain import changed_values
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
@@ -80,8 +80,9 @@ def _require_idle(state: State) -> None:
 def _judged(config: Config, layout: Layout, ledger: Ledger) -> Judged:
     evidence = gather(config, layout, ledger)
     decision = verdict_on(config, ledger, evidence)
-    wrong = 1 - evaluate(evidence.baseline or evidence.candidate).metrics["accuracy"].value
-    return Judged(decision, recorded_event(ledger, decision).hash, {"wrong_rate": wrong})
+    rows = evidence.baseline or evidence.candidate
+    rates = {"wrong_rate": 1 - float(right(rows).mean())} if rows.classes else {}
+    return Judged(decision, recorded_event(ledger, decision).hash, rates)
 
 
 def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:

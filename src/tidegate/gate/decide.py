@@ -8,10 +8,20 @@ import msgspec
 
 from tidegate.domain import Decision, Finding, Verdict
 from tidegate.errors import UsageError
-from tidegate.gate.checks import Evidence, Terms, beats_dummy, check
-from tidegate.gate.evaluate import rows_digest, test_set_digest
-from tidegate.project import CONFIG, Gate
-from tidegate.stats.budget import level
+from tidegate.gate.checks import Evidence, check
+from tidegate.gate.finding import Terms
+from tidegate.gate.rows import count
+from tidegate.gate.simpler import beats_dummy, judge_simpler
+from tidegate.project import CONFIG, Gate, Memory, Simpler, Size
+from tidegate.stats.budget import Account, Grant, balance
+from tidegate.stats.budget import next_level as level_after
+
+TRAINED = Simpler(than=("linear", "tree"))
+NOTHING_LEARNED = {
+    "pass": "is refuted",
+    "block": "is proven",
+    "underpowered": "is neither refuted nor proven",
+}
 
 
 class Question(NamedTuple):
@@ -21,13 +31,6 @@ class Question(NamedTuple):
     baseline: str | None
     test_set: str
     rules: str
-
-
-class Spent(NamedTuple):
-    """What earlier submissions took from the budget of a test set."""
-
-    submissions: int
-    passes: int
 
 
 def decide(
@@ -46,16 +49,18 @@ def decide(
     spent = spent_on(question.test_set, history)
     error = next_level(gate, spent)
     findings = (
-        _judge(gate, evidence, error) if error else (_exhausted(gate, spent, len(evidence.candidate.ids)),)
+        _judge(gate, evidence, error) if error else (_exhausted(gate, spent, count(evidence.candidate)),)
     )
     return Decision(
         **question._asdict(),
         commit=commit,
-        findings=findings,
+        findings=findings if gate.show == "interval" else tuple(hide(found) for found in findings),
         verdict=combine(findings),
         error=error,
         submission=spent.submissions + 1,
         at=now,
+        n=count(evidence.candidate),
+        show=gate.show,
     )
 
 
@@ -76,25 +81,35 @@ def answered(gate: Gate, evidence: Evidence, history: Iterable[Decision]) -> Dec
     return None
 
 
-def spent_on(test_set: str, history: Iterable[Decision]) -> Spent:
+def spent_on(test_set: str, history: Iterable[Decision]) -> Account:
     """Distinct submissions on a test set so far, and how many of them passed."""
     verdicts = {_question_of(past): past.verdict for past in history if past.test_set == test_set}
-    return Spent(len(verdicts), list(verdicts.values()).count("pass"))
+    return balance(verdict == "pass" for verdict in verdicts.values())
 
 
-def next_level(gate: Gate, spent: Spent) -> float:
+def next_level(gate: Gate, spent: Account) -> float:
     """The error that the next submission is tested at; 0 when the test set's budget is spent."""
-    if spent.submissions >= gate.submissions:
-        return 0.0
-    return level(spent.passes, submissions=gate.submissions, error=gate.error)
+    return level_after(spent, Grant(gate.submissions, gate.error))
 
 
 def combine(findings: Iterable[Finding]) -> Verdict:
-    """One block blocks; what is not all proven is underpowered."""
-    verdicts = {finding.verdict for finding in findings}
+    """One block blocks; what is not all proven is underpowered. Warnings have no part in it."""
+    verdicts = {finding.verdict for finding in findings if finding.severity == "block"}
     if "block" in verdicts:
         return "block"
-    return "pass" if verdicts == {"pass"} else "underpowered"
+    return "pass" if verdicts <= {"pass"} else "underpowered"
+
+
+def hide(finding: Finding) -> Finding:
+    """The finding without its numbers: what leaves a gate that shows verdicts alone."""
+    if finding.kind == "budget":
+        return finding
+    words = f"`{finding.null}` {NOTHING_LEARNED[finding.verdict]}" if finding.null else finding.verdict
+    return Finding(
+        finding.check, finding.verdict, None, None, None, finding.n, None, words, finding.guarantee,
+        severity=finding.severity, kind=finding.kind, metric=finding.metric, slice=finding.slice,
+        unit=finding.unit, bound=finding.bound, error=finding.error, method=finding.method, null=finding.null,
+    )  # fmt: skip
 
 
 def rules_digest(gate: Gate) -> str:
@@ -106,9 +121,11 @@ def _ask(gate: Gate, evidence: Evidence) -> Question:
     if not gate.rule:
         hint = "leave `rule` out for the default, `not_worse`"
         raise UsageError(CONFIG, "gate.rule: empty, a gate needs at least one rule", hint=hint)
-    candidate, baseline = evidence
-    live = rows_digest(baseline) if baseline else None
-    return Question(rows_digest(candidate), live, test_set_digest(candidate), rules_digest(gate))
+    candidate, live, artifact = evidence.candidate, evidence.baseline, evidence.artifact
+    rules = rules_digest(gate)
+    if artifact and any(isinstance(rule, Size | Memory) for rule in gate.rule):
+        rules = hashlib.sha256(f"{rules} {artifact.digest}".encode()).hexdigest()
+    return Question(candidate.digest, live.digest if live else None, candidate.test_set, rules)
 
 
 def _question_of(past: Decision) -> Question:
@@ -116,15 +133,21 @@ def _question_of(past: Decision) -> Question:
 
 
 def _judge(gate: Gate, evidence: Evidence, error: float) -> tuple[Finding, ...]:
+    """Every rule; while nothing is live the dummy stands in for it, and simple models say what they say."""
     terms = Terms(error, gate.error, gate.power)
-    findings = tuple(found for rule in gate.rule for found in check(rule, evidence, terms))
-    return findings if evidence.baseline else (*findings, beats_dummy(evidence.candidate, terms))
+    findings = [found for rule in gate.rule for found in check(rule, evidence, terms)]
+    if evidence.baseline is None:
+        findings = [found for found in findings if found.check != "simpler dummy"]
+        findings.append(beats_dummy(evidence.candidate, terms))
+        if not any(isinstance(rule, Simpler) for rule in gate.rule):
+            findings += judge_simpler(TRAINED, evidence.candidate, evidence.challengers, terms=terms)
+    return tuple(findings)
 
 
-def _exhausted(gate: Gate, spent: Spent, n: int) -> Finding:
+def _exhausted(gate: Gate, spent: Account, n: int) -> Finding:
     because = (
         f"{spent.submissions} submissions were judged on this test set, its budget is {gate.submissions}: "
         "fresh labels needed"
     )
     used = float(spent.submissions)
-    return Finding("budget", "underpowered", used, used, used, n, None, because)
+    return Finding("budget", "underpowered", used, used, used, n, None, because, kind="budget")

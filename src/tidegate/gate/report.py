@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from tidegate.domain import Decision, Finding
-from tidegate.gate.pairs import points
-from tidegate.project import Better, Churn, Gate, Min, NotWorse, Rule
+from tidegate.gate.words import say, say_interval
+from tidegate.project import Gate
 
 HEADLINES = {
     "pass": "✅ {name}: may ship, every rule is proven",
@@ -21,8 +21,6 @@ NOT_COVERED = (
     "Test sets that share rows: each content of the test set has a budget of its own.",
 )
 
-DUMMY = "passes by refuting: the accuracy is at most that of always giving the most frequent answer"
-
 
 def render_report(decision: Decision, *, name: str, gate: Gate) -> str:
     """The Markdown of one decision about the project `name`; its first line says whether to ship."""
@@ -31,7 +29,7 @@ def render_report(decision: Decision, *, name: str, gate: Gate) -> str:
         _identity(decision),
         _table(decision.findings),
         "\n".join(f"- `{_escaped(found.check)}`: {_escaped(found.because)}." for found in decision.findings),
-        _hypotheses(decision, gate),
+        _hypotheses(decision),
         _budget(decision, gate),
         "**Not covered.**\n" + "\n".join(f"- {line}" for line in NOT_COVERED),
     ]
@@ -39,7 +37,8 @@ def render_report(decision: Decision, *, name: str, gate: Gate) -> str:
 
 
 def _headline(decision: Decision, name: str) -> str:
-    at_fault = [found.check for found in decision.findings if found.verdict == decision.verdict]
+    judged = [found for found in decision.findings if found.severity == "block"]
+    at_fault = [found.check for found in judged if found.verdict == decision.verdict]
     names = ", ".join(f"`{_escaped(check)}`" for check in at_fault)
     return HEADLINES[decision.verdict].format(name=name, names=names)
 
@@ -60,33 +59,30 @@ def _table(findings: Iterable[Finding]) -> str:
 
 
 def _cells(found: Finding) -> tuple[str, str, str, str, str, str]:
-    unit, show = (" %", _percent) if _kind(found) in ("min", "churn") else (" pp", points)
     needed = f"{found.n_needed:,}" if found.n_needed else ""
-    span = f"[{show(found.low)}, {show(found.high)}]{unit}"
+    estimate = "" if found.estimate is None else say(found.estimate, found.unit)
+    ends = found.low is not None and found.high is not None
+    span = say_interval(found.low or 0.0, found.high or 0.0, found.unit) if ends else ""
+    verdict = found.verdict if found.severity == "block" else f"{found.verdict} (warning)"
     check = _escaped(found.check).replace("|", "\\|")
-    return check, found.verdict, f"{show(found.estimate)}{unit}", span, f"{found.n:,}", needed
+    return check, verdict, estimate, span, f"{found.n:,}", needed
 
 
-def _hypotheses(decision: Decision, gate: Gate) -> str:
-    """What each test tried to refute, in words; only for rules that found something."""
-    kinds = {_kind(found): found.guarantee for found in decision.findings}
-    nulls = [*((_tag(rule), _null(rule)) for rule in gate.rule), ("beats_dummy", DUMMY)]
-    lines = [f"- `{kind}` ({kinds[kind]}) {null}." for kind, null in nulls if kind in kinds]
+def _hypotheses(decision: Decision) -> str:
+    """What each test tried to refute, in words; of slices once for all."""
+    nulls = {
+        (found.kind if found.kind == "slices" else found.check, found.guarantee, found.null): found
+        for found in decision.findings
+        if found.null
+    }
+    lines = [f"- `{_escaped(check)}` ({kind}) {_aim(found)}." for (check, kind, _), found in nulls.items()]
     return "\n".join(["**What was tested.**", *lines]) if lines else ""
 
 
-def _null(rule: Rule) -> str:
-    if isinstance(rule, Min):
-        return f"passes by refuting: the {rule.metric} is below {_percent(rule.value)} %"
-    if isinstance(rule, Churn):
-        return f"passes by refuting: more than {_percent(rule.max)} % of the answers change"
-    if isinstance(rule, NotWorse):
-        return f"passes by refuting: the {rule.metric} is {_plain(rule.margin)} pp or more below live"
-    if isinstance(rule, Better):
-        return f"passes by refuting: the {rule.metric} is at most {_plain(rule.by)} pp above live"
-    return (
-        f"blocks by refuting, in any slice: the {rule.metric} is at most {_plain(rule.margin)} pp below live"
-    )
+def _aim(found: Finding) -> str:
+    opens = found.kind in ("slices", "labels", "distribution") and "or more" not in found.null
+    where = ", in any slice" if found.kind == "slices" else ""
+    return f"{'blocks' if opens else 'passes'} by refuting{where}: {_escaped(found.null)}"
 
 
 def _budget(decision: Decision, gate: Gate) -> str:
@@ -99,22 +95,6 @@ def _budget(decision: Decision, gate: Gate) -> str:
         "The low end of an interval (of `churn` the high end) is drawn at that error, "
         f"the other end at {gate.error:g}: an interval clear of its bound is the verdict."
     )
-
-
-def _kind(found: Finding) -> str:
-    return found.check.split()[0]
-
-
-def _tag(rule: Rule) -> str:
-    return str(rule.__struct_config__.tag)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _plain(share: float) -> str:
-    return f"{100 * share:.3g}"
 
 
 def _escaped(text: str) -> str:
