@@ -152,11 +152,12 @@ def _take(twins: Twins, step: Step) -> None:
 def _ignore_what_finished(twins: Twins) -> None:
     """When a stage fails, DVC takes back what it told git to ignore, also of stages that finished before."""
     for path in twins.ours.rglob(".gitignore"):
-        shutil.copy(path, twins.theirs / path.relative_to(twins.ours))
+        if not _is_private(path.parent):
+            shutil.copy(path, twins.theirs / path.relative_to(twins.ours))
 
 
 def _compare(twins: Twins, step: Step) -> None:
-    assert contents(twins.ours) == contents(twins.theirs), step
+    assert differences(twins) == {}, step
     judged, seen = twins.dvc(twins.ours, "status --json"), twins.tidegate(twins.theirs, "status --json")
     assert judged[0] is seen[0], f"{step}: {judged[1]} {seen[1]}"
     if judged[0]:
@@ -170,7 +171,7 @@ def _cross(twins: Twins) -> None:
     """What one left, the other finds as if it had been its own."""
     by_dvc, by_us = twins.dvc(twins.ours, "repro -P"), twins.tidegate(twins.theirs, "repro -P")
     assert by_dvc[0] is by_us[0], f"crossed: {by_dvc[1]} {by_us[1]}"
-    assert contents(twins.ours) == contents(twins.theirs), "crossed"
+    assert differences(twins) == {}, "crossed"
 
 
 def _placed(root: Path, words: str) -> tuple[Path, list[str]]:
@@ -197,6 +198,13 @@ def _state(root: Path, printed: str) -> Any:
     return json.loads(printed.replace(str(root.parent), "/twin"))
 
 
+def differences(twins: Twins) -> dict[str, tuple[Any, Any]]:
+    """What is not the same in both repositories: what is in ours, and in DVC's."""
+    ours, theirs = contents(twins.ours), contents(twins.theirs)
+    paths = [path for path in {**ours, **theirs} if ours.get(path) != theirs.get(path)]
+    return {path: (ours.get(path), theirs.get(path)) for path in paths}
+
+
 def contents(root: Path) -> dict[str, Any]:
     """All files in a repository and beside it, with permissions and kind of link; but what each tool has for itself."""
     found: dict[str, Any] = {}
@@ -216,7 +224,8 @@ def _content(path: Path, twin: Path) -> tuple[Any, ...]:
     if path.is_symlink():
         return ("link", os.readlink(path).replace(str(twin), "/twin"))
     seen = path.stat()
-    return oct(seen.st_mode & 0o777), seen.st_nlink, path.read_bytes()
+    # DVC lets only the owner execute what it checks out
+    return oct(seen.st_mode & ~0o11 & 0o777), seen.st_nlink, path.read_bytes()
 
 
 def write(root: Path, files: Files) -> None:

@@ -67,7 +67,7 @@ def _fetch(cache: ObjectCache, remote: Remote, prefix: str, *, trip: Trip) -> Tr
 
 def _bring(arrivals: Arrivals, key: str) -> int:
     size = receive(arrivals, key, verify=_is_named_right)
-    publish(arrivals, key, mode=0o644)
+    publish(arrivals, key, mode=0o664 if arrivals.cache.shared else 0o644)
     return size
 
 

@@ -81,7 +81,7 @@ def read_document(path: Path, name: str, memory: StatCache) -> Any:
     except UnicodeDecodeError as error:
         raise UsageError(name, f"byte {error.start} is not UTF-8, expected text") from None
     value = parse_document(text, name)
-    if _survives_json(value):
+    if _survives_json(value) and (name.endswith("dvc.yaml") or not _has_alias(value)):
         memory.put("document", name, key=key, value=value)
     return value
 
@@ -102,6 +102,20 @@ def _survives_json(value: Any) -> bool:
         return bool(json.loads(json.dumps(value)) == value)
     except (TypeError, ValueError):
         return False
+
+
+def _has_alias(value: Any) -> bool:
+    """Whether a mapping or list appears twice; DVC writes such params to dvc.lock with an anchor and an alias."""
+    seen: set[int] = set()
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict | list):
+            if id(part) in seen:
+                return True
+            seen.add(id(part))
+            waiting += part.values() if isinstance(part, dict) else part
+    return False
 
 
 @cache

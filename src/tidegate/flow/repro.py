@@ -1,8 +1,9 @@
 """`repro`: bring the pipeline up to date and record in the ledger what ran."""
 
 import time
+from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.flow.check import enforced
 from tidegate.pipeline.job import QUIET, Listener, Request
@@ -39,6 +40,15 @@ def _append(root: Path, outcome: Outcome) -> None:
             ledger.append("run.finished", outcome.id, msgspec.to_builtins(_run(root, outcome)))
 
 
+def _storable(value: Any) -> Any:
+    """A param as JSON can hold it: keys are text, and there is no infinity."""
+    if isinstance(value, dict):
+        return {str(key): _storable(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_storable(part) for part in value]
+    return value if not isinstance(value, float) or isfinite(value) else str(value)
+
+
 def _run(root: Path, outcome: Outcome) -> "Run":
     from tidegate.domain import Run
     from tidegate.store.git import head_commit
@@ -48,7 +58,7 @@ def _run(root: Path, outcome: Outcome) -> "Run":
         id=outcome.id,
         commit=head_commit(root),
         stages=outcome.ran,
-        params=lock.params,
+        params={name: _storable(value) for name, value in lock.params.items()},
         deps=lock.deps,
         outs=lock.outs,
         started=outcome.started,

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.data.cache import ObjectCache
+from tidegate.data.objects import make_folder
 from tidegate.data.yaml import parse_yaml
 from tidegate.errors import UsageError
 from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, render_plain
@@ -27,8 +28,11 @@ def save_run(cache: ObjectCache, stage: Stage, entry: Entry) -> None:
         plain = as_plain(entry)
         path = _folder(cache, stage, entry) / _digest(plain)
         if not path.exists():
+            make_folder(cache, str(path.parent))
             # the stage runs once more should a power cut take it away
             write_atomic(path, render_plain(plain), durable=False)
+            if cache.shared:
+                path.chmod(0o664)
 
 
 def find_run(cache: ObjectCache, stage: Stage, inputs: Entry) -> Entry | None:

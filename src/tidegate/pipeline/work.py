@@ -116,8 +116,14 @@ def _must_run(job: Job, reasons: tuple[Reason, ...]) -> bool:
 
 
 def _restored(job: Job, stage: Stage) -> Entry | None:
-    """The entry of a result that is now in place, or None when there was none to be had."""
+    """The entry of a result that is now in place, or None when there was none to be had.
+
+    What is not repeatable, as without deps, is only kept where it is in place, but never put back: so it is with DVC.
+    """
+    may_put_back = is_repeatable(stage) or stage.frozen or stage.cmd is None
     for entry in _candidates(job, stage):
+        if not may_put_back and _wanting(job.project, stage, entry):
+            continue
         if set(entry.outs) == {out.path for out in stage.outs} and _restore_outs(job, stage, entry):
             return entry
     return None
@@ -156,7 +162,7 @@ def _restore_outs(job: Job, stage: Stage, entry: Entry) -> bool:
     """Put recorded outs back, fetching their objects if that was asked for; False when some are not to be had."""
     project = job.project
     wanted = {out.at: entry.outs[out.path] for out in stage.outs}
-    wanting = [at for at, hashed in wanted.items() if not _is_in_place(project, at, hashed)]
+    wanting = _wanting(project, stage, entry)
     if job.options.pull:
         from tidegate.data.default_remote import fetch_from
 
@@ -172,6 +178,15 @@ def _restore_outs(job: Job, stage: Stage, entry: Entry) -> bool:
     finally:
         project.hashes.clear()
     return True
+
+
+def _wanting(project: Project, stage: Stage, entry: Entry) -> list[str]:
+    """The places in which recorded outs do not lie."""
+    return [
+        out.at
+        for out in stage.outs
+        if out.path in entry.outs and not _is_in_place(project, out.at, entry.outs[out.path])
+    ]
 
 
 def _is_in_place(project: Project, at: str, hashed: Hashed) -> bool:
@@ -193,9 +208,13 @@ def _imported(job: Job, stage: Stage) -> Entry:
 
 
 def _as_found(job: Job, stage: Stage) -> Entry:
-    """The entry of a stage whose outs nobody makes here: what lies in their places is the truth."""
-    entry = job.project.lock.get(stage.key) or Entry(stage.cmd, {}, {}, {})
-    return entry._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
+    """The entry of a stage whose outs nobody makes here: what lies in their places is the truth.
+
+    Of a frozen one it is taken for what the present inputs come to, as DVC does.
+    """
+    known = job.project.lock.get(stage.key) or Entry(None, {}, {}, {})
+    inputs = known if stage.is_data else read_inputs(job.project, stage)
+    return inputs._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
 
 
 def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
