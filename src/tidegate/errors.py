@@ -84,6 +84,7 @@ EXTRAS = {
     "adlfs": "az",
     "sshfs": "ssh",
     "aiohttp": "http",
+    "cleanlab": "labels",
     "PIL": "examples",
     "sklearn": "examples",
 }

@@ -43,10 +43,10 @@ def test_monitor_counts_every_label_in_whole_batches(asked: Path, run: Callable)
 def test_labels_come_from_the_command_line_too(asked: Path, run: Callable, tmp_path: Path) -> None:
     file = tmp_path / "labels.csv"
     file.write_text("request,truth\nnobody-1,3\nnobody-2,4\n")
-    done = run(asked, "labels", str(file), "--label", "nobody-3=5", "--json").json
+    done = run(asked, "labels", "add", str(file), "--label", "nobody-3=5", "--json").json
     assert done == {"accepted": 3}
-    assert "expected FILE or --label" in run(asked, "labels", expect=2).err
-    assert "expected REQUEST=TRUTH" in run(asked, "labels", "--label", "x", expect=2).err
+    assert "expected FILE or --label" in run(asked, "labels", "add", expect=2).err
+    assert "expected REQUEST=TRUTH" in run(asked, "labels", "add", "--label", "x", expect=2).err
 
 
 def test_predict_takes_a_row_or_a_table(asked: Path, run: Callable) -> None:
