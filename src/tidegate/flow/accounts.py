@@ -9,7 +9,7 @@ import msgspec
 
 from tidegate.domain import Decision, Event
 from tidegate.errors import NotFoundError, UsageError
-from tidegate.gate.read import test_set_of
+from tidegate.gate.read import read_test_set
 from tidegate.project import Better, Config, Gate, Min, NotWorse, load_config
 from tidegate.stats.budget import Account, Grant, error_left, level, next_level, record
 from tidegate.stats.power import floor_labels, normal_labels
@@ -165,6 +165,6 @@ def _rows(event: Event) -> int:
 def _current(root: Path, config: Config) -> str:
     """The test set of the present evaluation rows; empty where there are none to read."""
     try:
-        return test_set_of(root / config.data.evaluation, config.data, config.project.task)
+        return read_test_set(root / config.data.evaluation, config.data, config.project.task)
     except (NotFoundError, UsageError):
         return ""
