@@ -10,6 +10,7 @@ from tidegate.data.tables import Table, read_table
 from tidegate.errors import TidegateError
 from tidegate.gate.read import Wanted, read_rows
 from tidegate.gate.rows import Rows, one_code
+from tidegate.gate.sheet import read_texts
 from tidegate.gate.simpler import Challenger
 from tidegate.project import Config
 
@@ -48,7 +49,7 @@ def _train(config: Config, root: Path, candidate: Rows) -> dict[str, Challenger]
     inputs, asked = train.numbers(names)[::step], test.numbers(names)
     truth = train.values[config.data.label][::step]
     return {
-        name: _challenger(config, test, candidate, _answers(model, inputs, truth, asked))
+        name: _challenger(config, root, candidate, _answers(model, inputs, truth, asked))
         for name, model in models.items()
     }
 
@@ -93,11 +94,11 @@ def _answers(model: Any, inputs: "np.ndarray", truth: list[Any], asked: "np.ndar
     return found
 
 
-def _challenger(config: Config, test: Table, candidate: Rows, answers: list[Any]) -> Challenger:
+def _challenger(config: Config, root: Path, candidate: Rows, answers: list[Any]) -> Challenger:
     """The answers as rows in the candidate's order; they are of no use on other rows."""
     with tempfile.TemporaryDirectory(prefix="tidegate-") as folder:
         path = Path(folder) / "challenger.csv"
-        write_rows(path, config, test, answers)
+        write_rows(path, config, root, answers)
         rows = read_rows(path, config.data, Wanted(config.project.task))
     if rows.test_set != candidate.test_set:
         return Challenger(None, f"{config.data.heldout} holds other rows than the evaluation")
@@ -107,13 +108,14 @@ def _challenger(config: Config, test: Table, candidate: Rows, answers: list[Any]
 def write_rows(
     path: Path,
     config: Config,
-    table: Table,
+    root: Path,
     answers: list[Any],
     *,
     scores: Mapping[str, list[float]] | None = None,
 ) -> None:
-    """Evaluation rows as a CSV file: ids and truth of a labeled table, a model's answers and scores."""
-    columns = [table.values[config.data.id], table.values[config.data.label], answers]
+    """Evaluation rows as a CSV file: ids and truth of the held-out table, a model's answers and scores."""
+    ids, truth = read_texts(root / config.data.heldout, (config.data.id, config.data.label))
+    columns: list[list[Any]] = [ids, truth, answers]
     heads = [config.data.id, config.data.truth, config.data.prediction]
     for label, values in (scores or {}).items():
         heads.append(f"{config.data.score}_{label}")

@@ -178,4 +178,6 @@ def _score(config: Config, layout: Layout, bundle: Bundle, *, path: Path) -> Non
     answers, scores = model.predict(table.numbers(model.columns).astype("float32"))
     classes = config.data.labels or bundle.labels
     by_class = {label: scores[:, number].tolist() for number, label in enumerate(classes)}
-    write_rows(path, config, table, answers, scores=by_class if scores.shape[1] == len(classes) else None)
+    write_rows(
+        path, config, layout.root, answers, scores=by_class if scores.shape[1] == len(classes) else None
+    )

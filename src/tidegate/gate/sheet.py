@@ -151,6 +151,16 @@ def fetch_texts(sheet: Sheet, name: str, places: Sequence[int]) -> dict[int, str
     return dict(run(sheet.connection, query, sheet.source))
 
 
+def read_texts(path: Path, names: Sequence[str]) -> list[list[str]]:
+    """Columns of a table as evaluation rows would hold them, in the file's order."""
+    with open_sheet(path) as sheet:
+        for name in names:
+            require_column(sheet, name, key="data")
+        shown = ", ".join(f"coalesce({text_of(sheet, name)}, '')" for name in names)
+        rows = run(sheet.connection, f"select {shown} from {sheet.sql}", sheet.source)
+        return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in names]
+
+
 def first_row(sheet: Sheet, condition: str) -> int | None:
     """The number, from 1, of the first row where something holds; None if it never does."""
     query = f"select min(file_row_number) from {sheet.sql} where {condition}"
