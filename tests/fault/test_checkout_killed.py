@@ -179,7 +179,7 @@ def test_a_killed_checkout_leaves_each_file_old_new_or_absent(server, tmp_path: 
         checkout(cache, "d", new)
         add_path(cache, "d")
         assert contents(tmp_path / "d") == after
-        assert half_made(cache) == left_over(cache) == []
+        assert half_made(cache) == []
         shutil.rmtree(tmp_path / ".tidegate" / "aside")
     assert moments.killed >= KILLS // 3
     assert hash_path(cache.files, "d") == new

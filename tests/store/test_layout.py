@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.errors import NotFoundError
-from tidegate.store.layout import MARKS, Layout, find_root
+from tidegate.store.layout import Layout, find_root, standing
 
 
 def test_all_state_lies_below_one_ignored_folder() -> None:
@@ -27,12 +27,21 @@ def test_naming_a_path_makes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("mark", MARKS)
+@pytest.mark.parametrize("mark", [".dvc/config", "tidegate.toml", "dvc.yaml"])
 @pytest.mark.parametrize("below", ["", "src", "src/deep/er"])
 def test_a_mark_here_or_above_is_the_root(tmp_path: Path, mark: str, below: str) -> None:
+    (tmp_path / mark).parent.mkdir(exist_ok=True)
     (tmp_path / mark).touch()
     (tmp_path / below).mkdir(parents=True, exist_ok=True)
     assert find_root(tmp_path / below) == tmp_path.resolve()
+    assert standing(tmp_path.resolve(), tmp_path / below) == below
+
+
+def test_a_pipeline_in_a_subdirectory_belongs_to_the_repository_around_it(tmp_path: Path) -> None:
+    (tmp_path / ".dvc").mkdir()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "dvc.yaml").touch()
+    assert find_root(tmp_path / "sub") == tmp_path.resolve()
 
 
 def test_the_nearest_project_wins(tmp_path: Path) -> None:
