@@ -8,6 +8,7 @@ import json
 import os
 import sys
 import tempfile
+from pathlib import Path
 from typing import IO, Any
 
 
@@ -15,12 +16,11 @@ def warm_up() -> None:
     """Import what commands import on first use, by running some."""
     from dvc.repo import Repo
 
-    before = os.getcwd()
+    before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        with Repo.init(no_scm=True) as repo, open("dvc.yaml", "w") as file:
-            file.write("stages: {a: {cmd: touch o, outs: [o]}}")
-            file.flush()
+        Path("dvc.yaml").write_text("stages: {a: {cmd: touch o, outs: [o]}}")
+        with Repo.init(no_scm=True) as repo:
             repo.reproduce()
             repo.status()
         os.chdir(before)

@@ -222,7 +222,7 @@ def _is_private(path: Path) -> bool:
 
 def _content(path: Path, twin: Path) -> tuple[Any, ...]:
     if path.is_symlink():
-        return ("link", os.readlink(path).replace(str(twin), "/twin"))
+        return ("link", str(path.readlink()).replace(str(twin), "/twin"))
     seen = path.stat()
     # DVC lets only the owner execute what it checks out
     return oct(seen.st_mode & ~0o11 & 0o777), seen.st_nlink, path.read_bytes()

@@ -490,7 +490,7 @@ KEYWORDS: dict[str, tuple[Repository, Steps]] = {
     "a renamed stage": (one(COPY), renewed(one(COPY.replace("a:", "b:")))),
     "a renamed out": (
         one(COPY),
-        renewed(one(COPY.replace("in out,", "in new,").replace("[out]", "[new]"), **{"out": None})),
+        renewed(one(COPY.replace("in out,", "in new,").replace("[out]", "[new]"), out=None)),
     ),
     "a dep more": (one(COPY), renewed(one(COPY.replace("[in]", "[in, too]"), too="2"))),
     "an out more": (
