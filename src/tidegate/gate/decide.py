@@ -12,7 +12,7 @@ from tidegate.gate.checks import Evidence, check
 from tidegate.gate.finding import Terms
 from tidegate.gate.rows import count
 from tidegate.gate.simpler import beats_dummy, judge_simpler
-from tidegate.project import CONFIG, Gate, Memory, Simpler, Size
+from tidegate.project import CONFIG, Gate, Memory, Simpler, Size, write_unit
 from tidegate.stats.budget import Account, Grant, balance
 from tidegate.stats.budget import next_level as level_after
 
@@ -114,7 +114,8 @@ def hide(finding: Finding) -> Finding:
 
 def rules_digest(gate: Gate) -> str:
     """SHA-256 of the gate's settings: under other rules the same rows are another question."""
-    return hashlib.sha256(msgspec.json.encode(gate, order="sorted")).hexdigest()
+    settings = msgspec.json.encode(gate, order="sorted", enc_hook=write_unit)
+    return hashlib.sha256(settings).hexdigest()
 
 
 def _ask(gate: Gate, evidence: Evidence) -> Question:

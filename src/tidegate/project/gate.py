@@ -44,6 +44,12 @@ class Min(Measured, frozen=True, tag_field="kind", tag="min"):
     value: float
     mode: Mode = "fp_free"
 
+    def __post_init__(self) -> None:
+        """Refuse losses, which have a ceiling."""
+        super().__post_init__()
+        if self.named.is_loss:
+            raise ValueError(f"less is better of {self.metric}, expected a rule of kind `max`")
+
 
 class Max(Measured, frozen=True, kw_only=True, tag_field="kind", tag="max"):
     """The metric is proven to be at most `value`, for losses and errors."""
@@ -51,6 +57,18 @@ class Max(Measured, frozen=True, kw_only=True, tag_field="kind", tag="max"):
     metric: str
     value: float
     mode: Mode = "fp_free"
+
+    def __post_init__(self) -> None:
+        """Refuse metrics that have a floor."""
+        super().__post_init__()
+        if not self.named.is_loss:
+            raise ValueError(f"more is better of {self.metric}, expected a rule of kind `min`")
+
+    @property
+    def named(self) -> MetricName:
+        """The metric; a function of the user's with a ceiling is a loss."""
+        found = read_metric(self.metric)
+        return found._replace(is_loss=found.is_loss or found.needs == "rows")
 
 
 class NotWorse(Measured, frozen=True, tag_field="kind", tag="not_worse"):
