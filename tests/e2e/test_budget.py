@@ -1,5 +1,6 @@
 """`tidegate budget` as a person sees it."""
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -79,3 +80,20 @@ def test_verdicts_travel_through_the_git_remote(root: Path, tmp_path: Path, run:
     assert run(clone, "budget", "pull").out == "2 new verdicts, 0 known already\n"
     assert run(clone, "budget", "pull", server, "--json").json == {"new": 0, "known": 2, "conflicts": []}
     assert "git ls-remote nowhere" in run(clone, "budget", "pull", "nowhere", expect=1).err
+
+
+def test_jobs_that_share_a_remote_stand_in_one_line(built: Path, tmp_path: Path, run: Callable) -> None:
+    server, roots = str(tmp_path / "server.git"), [tmp_path / "ci-1", tmp_path / "ci-2"]
+    subprocess.run(["git", "init", "--quiet", "--bare", server], check=True)
+    for root in roots:
+        shutil.copytree(built, root, symlinks=True)
+        shutil.rmtree(root / ".tidegate", ignore_errors=True)
+    first, again = (run(root, "gate", "--share", server, "--json").json for root in roots)
+    assert again == first
+    (one,) = run(roots[1], "budget", "--json").json["test_sets"]
+    assert (one["is_current"], one["submissions"], one["passes"]) == (True, 1, 1)
+    assert run(roots[1], "gate", "--json").json == first, "what was merged answers alone, too"
+    run(roots[1], "plan")
+    run(roots[1], "apply")
+    assert "1 verdict from" in run(roots[1], "audit", "log").out
+    run(roots[1], "audit", "verify")

@@ -77,6 +77,11 @@ def _gate(event: Event, body: dict[str, Any]) -> str:
     return f"{body['verdict']}, candidate {short(body['candidate'])}{because}"
 
 
+def _budget(event: Event, body: dict[str, Any]) -> str:
+    count = len(body["events"])
+    return f"{count} {'verdict' if count == 1 else 'verdicts'} from {event.subject}"
+
+
 def _bundle(event: Event, body: dict[str, Any]) -> str:
     return f"{body['name']} version {body['version']}, bundle {short(body['digest'])}"
 
@@ -98,6 +103,7 @@ def _alert(event: Event, body: dict[str, Any]) -> str:
 _SUMMARIES = {
     "run": _run,
     "gate": _gate,
+    "budget": _budget,
     "bundle": _bundle,
     "release": _release,
     "rollout": _rollout,

@@ -26,8 +26,11 @@ EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UN
 @click.option(
     "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report."
 )
+@click.option(
+    "--share", metavar="REMOTE", default="", help="Stand in one line with all who use this git remote."
+)
 @json_option
-def command(*, only_plan: bool, planner: str, report: Path | None, as_json: bool) -> int:
+def command(*, only_plan: bool, planner: str, report: Path | None, share: str, as_json: bool) -> int:
     """Decide with a stated error rate whether the candidate may ship.
 
     Compares the evaluation rows of the candidate with those of the live model. The verdict is recorded in
@@ -37,17 +40,17 @@ def command(*, only_plan: bool, planner: str, report: Path | None, as_json: bool
     Example:
       tidegate gate
       tidegate gate --report gate.md
+      tidegate gate --share origin
       tidegate gate --plan
       tidegate gate --plan --planner easeml
     """
     root = find_root()
     if not only_plan:
-        return _judge(root, report, as_json=as_json)
+        return _tell(judge(root, remote=share), root, report=report, as_json=as_json)
     return _print_needs(needs_of_easeml(root) if planner == "easeml" else needs(root), as_json=as_json)
 
 
-def _judge(root: Path, report: Path | None, *, as_json: bool) -> int:
-    decision = judge(root)
+def _tell(decision: Decision, root: Path, *, report: Path | None, as_json: bool) -> int:
     if report:
         write_report(root, decision, report)
     if as_json:

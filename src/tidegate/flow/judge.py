@@ -3,6 +3,8 @@
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,6 +12,7 @@ import msgspec
 from tidegate.domain import Decision, Event
 from tidegate.errors import ConflictError, CorruptError, UsageError
 from tidegate.flow.artifact import measure_artifact
+from tidegate.flow.budget import in_line, place_at
 from tidegate.flow.challenge import train_challengers, write_rows
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered, decide
@@ -19,6 +22,7 @@ from tidegate.gate.report import render_report
 from tidegate.gate.rows import Rows, one_code
 from tidegate.project import Config, Simpler, load_config, parse_config
 from tidegate.registry.load import Bundle, load_model, open_bundle
+from tidegate.store.exchange import decided
 from tidegate.store.files import write_atomic
 from tidegate.store.git import head_commit
 from tidegate.store.layout import Layout
@@ -27,17 +31,19 @@ from tidegate.store.ledger import Ledger, open_ledger
 ATTEMPTS = 5
 
 
-def judge(root: Path) -> Decision:
+def judge(root: Path, *, remote: str = "") -> Decision:
     """Decide whether the candidate's evaluation rows may ship, and record it in the ledger.
 
     The same rows against the same live rows under the same rules repeat the recorded verdict and
-    spend nothing. Raises UsageError for rows that cannot be judged, ConflictError when other processes
-    write to the ledger all the time.
+    spend nothing. With a git `remote` all who share it stand in one line. Raises UsageError for rows
+    that cannot be judged, ConflictError when other processes write to the ledger all the time.
     """
     config = load_config(root)
     layout = Layout(root)
     _find_functions(root)
     with open_ledger(layout.ledger) as ledger:
+        if remote:
+            return in_line(ledger, place_at(root, remote), partial(_decide, config, layout, ledger))
         for _ in range(ATTEMPTS):
             decision = _judged(config, layout, ledger)
             if decision:
@@ -49,17 +55,24 @@ def _judged(config: Config, layout: Layout, ledger: Ledger) -> Decision | None:
     """The recorded decision; None when something happened meanwhile that might change it."""
     head = ledger.head()
     history = decisions(ledger)
-    evidence, commit = gather(config, layout, ledger), head_commit(layout.root)
-    recorded = answered(config.gate, evidence, history)
-    if recorded:
-        return recorded
-    evidence = with_challengers(config, layout, evidence)
-    decision = decide(config.gate, evidence, history, now=time.time(), commit=commit)
+    decision = _decide(config, layout, ledger, history)
+    if decision in history:
+        return decision
     try:
         ledger.append("gate.decided", decision.candidate, msgspec.to_builtins(decision), expect=head)
     except ConflictError:
         return None
     return decision
+
+
+def _decide(config: Config, layout: Layout, ledger: Ledger, history: Sequence[Decision]) -> Decision:
+    """The answer of history, else a new decision, which is not written down yet."""
+    evidence, commit = gather(config, layout, ledger), head_commit(layout.root)
+    recorded = answered(config.gate, evidence, history)
+    if recorded:
+        return recorded
+    evidence = with_challengers(config, layout, evidence)
+    return decide(config.gate, evidence, history, now=time.time(), commit=commit)
 
 
 def write_report(root: Path, decision: Decision, path: Path) -> None:
@@ -136,13 +149,13 @@ def evaluation_name(config: Config) -> str:
 
 
 def decisions(ledger: Ledger) -> tuple[Decision, ...]:
-    """Every verdict so far, oldest first."""
-    return tuple(_decision_of(event) for event in ledger.events(kinds=("gate.decided",)))
+    """Every verdict so far, of this ledger and merged from others, oldest question first."""
+    return tuple(_decision_of(event) for event in decided(ledger))
 
 
 def recorded_event(ledger: Ledger, decision: Decision) -> Event:
     """The ledger's entry of a decision, whose hash the model version cites."""
-    for event in reversed(ledger.events(kinds=("gate.decided",))):
+    for event in decided(ledger):
         if _decision_of(event) == decision:
             return event
     raise CorruptError(

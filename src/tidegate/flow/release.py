@@ -14,6 +14,7 @@ from tidegate.registry.load import open_bundle
 from tidegate.registry.releases import previous_bundle
 from tidegate.rollout.decide import Move, abort
 from tidegate.rollout.plan import Expected
+from tidegate.store.exchange import decided
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Entry, Ledger, open_ledger
 from tidegate.store.state import State
@@ -133,7 +134,7 @@ def _apply(state: State, planned: Plan, *, now: float) -> Applied:
 
 def _require_verdict(ledger: Ledger, planned: Plan) -> None:
     """A plan is a file that anybody may have edited; the verdict it cites is in the ledger."""
-    cited = [event for event in ledger.events(kinds=("gate.decided",)) if event.hash == planned.decision]
+    cited = [event for event in decided(ledger) if event.hash == planned.decision]
     if not cited or cited[0].body["verdict"] != "pass":
         raise ConflictError(
             "apply", "the plan cites no verdict that passed", hint="tidegate gate && tidegate plan"

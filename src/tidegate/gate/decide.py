@@ -83,8 +83,9 @@ def answered(gate: Gate, evidence: Evidence, history: Iterable[Decision]) -> Dec
 
 def spent_on(test_set: str, history: Iterable[Decision]) -> Account:
     """Distinct submissions on a test set so far, and how many of them passed."""
-    verdicts = {_question_of(past): past.verdict for past in history if past.test_set == test_set}
-    return balance(verdict == "pass" for verdict in verdicts.values())
+    asked = [past for past in history if past.test_set == test_set]
+    passed = {_question_of(past) for past in asked if past.verdict == "pass"}
+    return balance(question in passed for question in dict.fromkeys(map(_question_of, asked)))
 
 
 def next_level(gate: Gate, spent: Account) -> float:
