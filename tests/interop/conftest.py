@@ -239,7 +239,7 @@ def write(root: Path, files: Files) -> None:
         if text is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-            path.chmod(0o755 if name.startswith("!") else 0o644)
+            path.chmod(0o755 if name.startswith("!") else 0o444 if ".dvc/cache" in name else 0o644)
 
 
 def known_to_dvc(value: Any) -> Any:

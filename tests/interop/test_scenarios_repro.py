@@ -88,6 +88,14 @@ SCENARIOS: dict[str, tuple[dict[str, Any], list[Any]]] = {
         CHAIN,
         ["repro", {"in": None, "a.out": None}, "repro --allow-missing", {"params.yaml": "p: 2\n"}],
     ),
+    "missing but made anew": (
+        CHAIN,
+        ["repro", CHANGED, "repro -s a", {"a.out": None, "b.out": None}, "!repro --allow-missing"],
+    ),
+    "missing and made anew alike": (
+        CHAIN,
+        ["repro", {"params.yaml": "p: 2\n"}, "repro -s b", {"b.out": None}, "repro --allow-missing"],
+    ),
     "a command fails": (FAILING, ["!repro", {"fine": ""}, "repro"]),
     "a command fails again": (
         FAILING,

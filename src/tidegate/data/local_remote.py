@@ -62,7 +62,7 @@ class LocalRemote:
             os.makedirs(folder, exist_ok=True)  # noqa: PTH103
         try:
             _copy(source, made)
-            os.chmod(made, _MODE)  # noqa: PTH101
+            os.chmod(made, 0o644 if key.startswith("runs/") else _MODE)  # noqa: PTH101
             os.rename(made, target)  # noqa: PTH104
         except BaseException:
             with suppress(FileNotFoundError):

@@ -10,14 +10,13 @@ from tidegate.data.checkout import unlink_shared
 from tidegate.data.dvclock import Claim, rwlock
 from tidegate.data.gitignore import ignore_paths, tracked_by_git
 from tidegate.data.hash import Hashed
-from tidegate.data.md5 import MD5
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.flow.autostage import autostage
 from tidegate.flow.follow import UNSEEN, Watch
 from tidegate.flow.places import from_root
 from tidegate.pipeline.lockfile import Entry, lock_of
 from tidegate.pipeline.plan import Seen, changed_inputs
-from tidegate.pipeline.project import Project, hash_once, look, open_project
+from tidegate.pipeline.project import Project, look, open_project
 from tidegate.pipeline.runcache import save_run
 from tidegate.pipeline.stages import Out, Stage
 from tidegate.pipeline.targets import PLAIN, Choice, Target, address, choose_outs, narrowed
@@ -139,26 +138,12 @@ def _entry(project: Project, target: Target, asked: Committing, *, renew: bool) 
 
 def _inputs(project: Project, stage: Stage, before: Entry) -> Entry:
     """Command, deps and params as they are now; where an import came from stays as it was fetched."""
-    if stage.is_import:
-        return before
-    found = read_inputs(project, stage)
-    kept = {dep.path: _kept(project, dep.at, before.deps.get(dep.path)) for dep in stage.deps}
-    return found._replace(deps={path: kept[path] or hashed for path, hashed in found.deps.items()})
-
-
-def _kept(project: Project, at: str, was: Hashed | None) -> Hashed | None:
-    """A record of DVC 2 that still holds, else nothing."""
-    if was is None or was.kind == MD5:
-        return None
-    now = hash_once(project, at, was.kind)
-    return was if now and now.md5 == was.md5 else None
+    return before if stage.is_import else read_inputs(project, stage)
 
 
 def _save(project: Project, stage: Stage, out: Out, *, relink: bool) -> Hashed:
     """Put an out into the cache; one that is not to be cached is hashed, metrics and plots are saved all the same."""
-    entry = project.lock.get(stage.key)
-    kept = _kept(project, out.at, entry.outs.get(out.path) if entry else None)
-    found = kept or hash_out(project, stage, out)
+    found = hash_out(project, stage, out)
     if out.cache or out.kind != "out":
         return add_path(project.cache, out.at, kind=found.kind, link=relink and out.cache)
     return found

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from tidegate.errors import TidegateError
 from tidegate.pipeline.graph import active, reverse
 from tidegate.pipeline.job import Job, Request, Step
-from tidegate.pipeline.plan import Reason, without_missing
-from tidegate.pipeline.project import Project, explain_stage
+from tidegate.pipeline.plan import Reason
+from tidegate.pipeline.project import Project, explain_stage, explain_without_missing
 
 
 class Course:
@@ -44,7 +44,7 @@ def bring_up_to_date(job: Job, key: str, *, force: bool, environment: Mapping[st
     stage = job.project.stages[key]
     reasons = (Reason("forced"),) if force and not stage.frozen else explain_stage(job.project, key)
     if job.options.allow_missing:
-        reasons = without_missing(reasons)
+        reasons = explain_without_missing(job.project, key, reasons)
     if not reasons:
         return Step(key, "skipped")
     from tidegate.pipeline.work import renew

@@ -71,9 +71,18 @@ def judge(stage: Stage, entry: Entry | None, seen: Seen) -> tuple[Reason, ...]:
     return (*inputs, *_outs(stage, entry, seen))
 
 
-def without_missing(reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
-    """The reasons that remain when data that are merely not here do not count (`--allow-missing`)."""
-    return tuple(one for one in reasons if not (one.kind in ("dep", "out") and one.change in MISSING))
+def without_missing(reasons: tuple[Reason, ...], made: Mapping[str, str]) -> tuple[Reason, ...]:
+    """The reasons that remain when data that are merely not here do not count (`--allow-missing`).
+
+    A dep that other stages `made`, by path, into something else than was read still counts.
+    """
+    return tuple(one for one in reasons if not _is_missing(one, made))
+
+
+def _is_missing(reason: Reason, made: Mapping[str, str]) -> bool:
+    if reason.kind == "dep":
+        return reason.change in MISSING and made.get(reason.subject, reason.was) == reason.was
+    return reason.kind == "out" and reason.change in MISSING
 
 
 def changed_inputs(stage: Stage, entry: Entry, seen: Seen) -> tuple[Reason, ...]:

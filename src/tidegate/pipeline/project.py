@@ -14,7 +14,7 @@ from tidegate.errors import NotFoundError
 from tidegate.pipeline.graph import Graph, active
 from tidegate.pipeline.index import Index, load_index
 from tidegate.pipeline.lockfile import Entry
-from tidegate.pipeline.plan import Reason, Seen, judge, plan
+from tidegate.pipeline.plan import Reason, Seen, judge, plan, without_missing
 from tidegate.pipeline.source import Source, workspace
 from tidegate.pipeline.stages import Dep, Out, Params, Stage, is_url
 from tidegate.store.layout import Layout
@@ -93,6 +93,16 @@ def explain_all(
     """These stages, given upstream first, with the reasons for which each would run."""
     reasons = {key: (Reason("forced"),) if force else explain_stage(project, key) for key in keys}
     return plan(project.stages, active(project.graph, project.stages), reasons)
+
+
+def explain_without_missing(project: Project, key: str, reasons: tuple[Reason, ...]) -> tuple[Reason, ...]:
+    """The reasons of a stage that remain when data that are merely not here do not count."""
+    made = {}
+    for need in project.graph[key]:
+        outs = project.lock[need].outs if need in project.lock else {}
+        made.update({out.at: outs[out.path].md5 for out in project.stages[need].outs if out.path in outs})
+    deps = project.stages[key].deps
+    return without_missing(reasons, {dep.path: made[dep.at] for dep in deps if dep.at in made})
 
 
 def explain_stage(project: Project, key: str) -> tuple[Reason, ...]:

@@ -9,8 +9,8 @@ from tidegate.pipeline.graph import active, order
 from tidegate.pipeline.job import QUIET, Job, Listener, Request, Step
 from tidegate.pipeline.journal import Journal
 from tidegate.pipeline.lockfile import Entry
-from tidegate.pipeline.plan import Reason, without_missing
-from tidegate.pipeline.project import Project, explain_all, open_project
+from tidegate.pipeline.plan import Reason
+from tidegate.pipeline.project import Project, explain_all, explain_without_missing, open_project
 from tidegate.pipeline.select import select
 from tidegate.pipeline.targets import choose_outs
 from tidegate.store.layout import Layout
@@ -43,8 +43,8 @@ def examine(root: Path, request: Request = ALL) -> tuple[Step, ...]:
     """What `reproduce` would do, without doing it: `stale` or `skipped` for each stage, with reasons."""
     with open_project(root) as project:
         reasons = explain_all(project, select(project.pipelines, request), force=request.options.force)
-    if request.options.allow_missing:
-        reasons = {key: without_missing(why) for key, why in reasons.items()}
+        if request.options.allow_missing:
+            reasons = {key: explain_without_missing(project, key, why) for key, why in reasons.items()}
     return _as_steps(reasons)
 
 

@@ -10,6 +10,7 @@ from tidegate.data.checkout import checkout, clear, discard, unlink_shared
 from tidegate.data.dvclock import Claim, DvcLocks, repo_lock, rwlock
 from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed
+from tidegate.data.md5 import MD5
 from tidegate.data.params import ABSENT
 from tidegate.data.placed import note_placed
 from tidegate.errors import CorruptError, NotFoundError, TidegateError
@@ -101,14 +102,30 @@ def read_inputs(project: Project, stage: Stage) -> Entry:
 
 
 def hash_out(project: Project, stage: Stage, out: Out) -> Hashed:
-    """What is in the place of an out; NotFoundError when nothing is."""
-    hashed = hash_once(project, out.at)
+    """What is in the place of an out, by the kind of hash its record has while that holds.
+
+    Raises NotFoundError when nothing is there.
+    """
+    hashed = _kept_out(project, stage, out) or hash_once(project, out.at)
     if hashed is None:
         log = log_path(project.root, stage.key)
         hint = f"see {log.relative_to(project.root)}" if log.exists() else "tidegate checkout"
         found = f"out `{out.at}` is not there, expected a file or directory"
         raise NotFoundError(f"stage `{stage.key}`", found, hint=hint)
     return hashed
+
+
+def _kept_out(project: Project, stage: Stage, out: Out) -> Hashed | None:
+    entry = project.lock.get(stage.key)
+    return _kept(project, out.at, entry.outs.get(out.path) if entry else None)
+
+
+def _kept(project: Project, at: str, was: Hashed | None) -> Hashed | None:
+    """A record of DVC 2 that still holds, else nothing."""
+    if was is None or was.kind != "md5-dos2unix":
+        return None
+    now = hash_once(project, at, was.kind)
+    return was if now and now.md5 == was.md5 else None
 
 
 def _must_run(job: Job, reasons: tuple[Reason, ...]) -> bool:
@@ -246,7 +263,8 @@ def _take(job: Job, stage: Stage, out: Out) -> Hashed:
     is_kept = job.options.commit and (out.cache or (out.kind != "out" and is_repeatable(stage)))
     if not is_kept or not (project.root / out.at).exists():
         return hash_out(project, stage, out)
-    return add_path(project.cache, out.at, link=out.cache)
+    old = _kept_out(project, stage, out)
+    return add_path(project.cache, out.at, kind=old.kind if old else MD5, link=out.cache)
 
 
 def _make_room(job: Job, stage: Stage) -> None:
@@ -299,7 +317,8 @@ def _record(job: Job, stage: Stage, entry: Entry) -> None:
 
 
 def _read(project: Project, stage: Stage, dep: Dep) -> Hashed:
-    hashed = hash_once(project, dep.at)
+    entry = project.lock.get(stage.key)
+    hashed = _kept(project, dep.at, entry.deps.get(dep.path) if entry else None) or hash_once(project, dep.at)
     if hashed is None:
         makers = producers(project.stages, dep.at)
         hint = f"stage `{makers[0]}` should have made it" if makers else "make the file, or correct the path"
