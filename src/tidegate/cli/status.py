@@ -25,7 +25,9 @@ from tidegate.store.layout import find_root, standing
 @click.option("-R", "--recursive", is_flag=True, help="A directory stands for all stages inside it.")
 @click.option("-j", "--jobs", type=click.IntRange(min=1), help="With --cloud: how many requests at once.")
 @click.option("--no-updates", is_flag=True, help="Do not look for newer versions of imports.")
-@click.option("-q", "--quiet", is_flag=True, help="Print nothing; exit code 1 when something changed, without --json.")
+@click.option(
+    "-q", "--quiet", is_flag=True, help="Print nothing; exit code 1 when something changed, without --json."
+)
 @json_option
 def command(targets: tuple[str, ...], *, as_json: bool, quiet: bool, **options: Any) -> None:
     """Show what changed: all stages and data, or TARGETS. Exit code 0 either way, without --quiet.

@@ -162,7 +162,8 @@ def _sentence(case: Case, found: Result, bound: float, *, is_below: bool) -> str
     candidate, live = case.values
     if {"gained", "lost"} <= case.counts.keys():
         rows = f"{case.counts['gained']} better and {case.counts['lost']} worse of {found.n:,} rows"
-        return f"{rows}: difference {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below=is_below)}"
+        change = f"difference {say(found.estimate, case.unit)}"
+        return f"{rows}: {change}, {interval}, {_must(case, bound, is_below=is_below)}"
     if live is not None and candidate is not None:
         seen = f"{case.metric} {say(candidate, 'number')}, live {say(live, 'number')} on {found.n:,} rows"
         change = f"change {say_difference(found.estimate, case.unit)}"
