@@ -160,7 +160,7 @@ def test_what_cannot_be_measured_is_said():
         (
             "log_loss",
             BINARY._replace(scores=BINARY.scores * 2),
-            "outside [0, 1], `log_loss` needs probabilities",
+            "scores outside [0, 1], such as 1.",
         ),
         (
             "brier",

@@ -15,6 +15,8 @@ from tidegate.gate.rows import Rows, scores_of
 from tidegate.project import MetricName
 from tidegate.stats.result import Result, Tails, negate
 
+PROBABILITIES = frozenset({"log_loss", "brier", "calibration_error"})
+
 
 class Bar(NamedTuple):
     """What goodness, or its difference, must exceed, and the errors of the test."""
@@ -48,23 +50,8 @@ class Metric(NamedTuple):
 
 def lacks(name: MetricName, rows: Rows) -> str:
     """Why a metric cannot be computed on these rows; empty when it can."""
-    if name.needs == "scores" and rows.scores is None:
-        return f"no column of scores, `{name.text}` needs them"
-    if (
-        name.text in CLASSES
-        and rows.task == "multiclass"
-        and rows.scores is not None
-        and rows.scores.ndim == 1
-    ):
-        return f"one score a row, `{name.text}` of {len(rows.classes)} classes needs one for each"
-    if name.text in ("auc", "average_precision"):
-        seen = np.bincount(rows.truth, minlength=len(rows.classes))
-        thin = [label for label, n in zip(rows.classes, seen, strict=True) if n < 2]
-        if thin or len(rows.classes) < 2:
-            shown = f"class `{thin[0]}` has {seen[rows.classes.index(thin[0])]} rows" if thin else "one class"
-            return f"{shown}, `{name.text}` needs two rows of each class"
-    if name.text in ("log_loss", "brier", "calibration_error"):
-        return _no_probabilities(name, rows)
+    if name.needs == "scores":
+        return _no_scores(name, rows) or _thin(name, rows) or _no_probabilities(name, rows)
     if name.text == "r2" and np.ptp(rows.truth) == 0:
         return "every truth is the same, `r2` needs some spread"
     return ""
@@ -82,15 +69,38 @@ def goodness(metric: Metric, found: Result) -> Result:
     return negate(found) if metric.sign < 0 else found
 
 
+def _no_scores(name: MetricName, rows: Rows) -> str:
+    if rows.scores is None:
+        return f"no column of scores, `{name.text}` needs them"
+    if name.text in CLASSES and rows.scores.ndim == 1 and rows.task == "multiclass":
+        return f"one score a row, `{name.text}` of {len(rows.classes)} classes needs one for each"
+    return ""
+
+
+def _thin(name: MetricName, rows: Rows) -> str:
+    """Ranks compare rows of different classes."""
+    if name.text not in ("auc", "average_precision"):
+        return ""
+    if len(rows.classes) < 2:
+        return f"one class, `{name.text}` needs two rows of each class"
+    seen = np.bincount(rows.truth, minlength=len(rows.classes))
+    fewest = int(seen.argmin())
+    if seen[fewest] >= 2:
+        return ""
+    return (
+        f"class `{rows.classes[fewest]}` has {seen[fewest]} rows, `{name.text}` needs two rows of each class"
+    )
+
+
 def _no_probabilities(name: MetricName, rows: Rows) -> str:
+    if name.text not in PROBABILITIES:
+        return ""
     scores = scores_of(rows)
     wrong = (scores < 0) | (scores > 1)
     if not wrong.any():
         return ""
-    bad = float(scores[wrong].flat[0])
-    return (
-        f"score {bad:g} (and {int(wrong.sum()) - 1:,} more) outside [0, 1], `{name.text}` needs probabilities"
-    )
+    bad, many = float(scores[wrong].flat[0]), int(wrong.sum())
+    return f"{many:,} scores outside [0, 1], such as {bad:g}, `{name.text}` needs probabilities"
 
 
 def p_by(compare: Callable[[Rows, Rows, Bar], Result]) -> Callable[[Rows, Rows, Bar], float]:

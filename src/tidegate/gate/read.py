@@ -1,12 +1,12 @@
 """Evaluation rows at the door: a file is read and checked once, column by column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from tidegate.data.contract.source import run
+from tidegate.data.contract.source import connect, open_source, run
 from tidegate.errors import UsageError
 from tidegate.gate.rows import Cells, Rows, digest_of, plain_cells, rows_digest
 from tidegate.gate.scores import fetch_scores, score_labels
@@ -25,6 +25,9 @@ from tidegate.gate.sheet import (
     text_of,
 )
 from tidegate.project import CONFIG, Data, Distribution, Gate, Measured, Quantile, Slices, Task
+
+if TYPE_CHECKING:
+    import duckdb
 
 QUANTILE_PREFIX = "prediction_"
 
@@ -134,26 +137,33 @@ def name_rows(path: Path, data: Data, places: Sequence[int]) -> list[str]:
 
 def explain_mismatch(candidate: Path, live: Path, *, data: Data, live_data: Data) -> UsageError:
     """How two files differ in ids or truth: live and candidate must be evaluated on the same rows."""
-    with open_sheet(candidate) as one, open_sheet(live) as other:
-        new, old = _texts(one, data), _texts(other, live_data)
-        return UsageError(
-            "gate", _difference(new, old), hint="evaluate both on the same rows, or set `data.id`"
+    with connect([candidate, live]) as connection:
+        sources = [open_source(connection, path) for path in (candidate, live)]
+        new, old = (
+            _ids(Sheet(connection, source, source.numbered), names)
+            for source, names in zip(sources, (data, live_data), strict=True)
         )
+        found = _difference(connection, new, old)
+    return UsageError("gate", found, hint="evaluate both on the same rows, or set `data.id`")
 
 
-def _difference(new: dict[str, str], old: dict[str, str]) -> str:
-    shared = new.keys() & old.keys()
-    if len(shared) != len(new) or len(shared) != len(old):
-        found = f"live ({len(old):,}) and candidate ({len(new):,}) share {len(shared):,} evaluation ids"
+def _difference(connection: "duckdb.DuckDBPyConnection", new: str, old: str) -> str:
+    """Joined inside the database, which goes to disk where memory ends."""
+    pairs = f"{new} new full join {old} old using (id)"
+    counts = f"select count(new.id), count(old.id), count(*) filter (new.id = old.id) from {pairs}"  # noqa: S608
+    rows, others, shared = connection.execute(counts).fetchall()[0]
+    if not rows == others == shared:
+        found = f"live ({others:,}) and candidate ({rows:,}) share {shared:,} evaluation ids"
         return f"{found}, they must be evaluated on the same rows"
-    row = next((row for row in new if new[row] != old[row]), "")
-    found = f"the truth of id `{row}` is `{new[row]}` for the candidate and `{old[row]}` for live"
-    return f"{found}, it must be the same"
+    other = f"select id, new.truth, old.truth from {pairs} where new.truth <> old.truth limit 1"  # noqa: S608
+    row, now, then = (connection.execute(other).fetchall() or [("", "", "")])[0]
+    return f"the truth of id `{row}` is `{now}` for the candidate and `{then}` for live, it must be the same"
 
 
-def _texts(sheet: Sheet, data: Data) -> dict[str, str]:
-    query = f"select {text_of(sheet, data.id)}, {text_of(sheet, data.truth)} from {sheet.sql}"  # noqa: S608
-    return dict(run(sheet.connection, query, sheet.source))
+def _ids(sheet: Sheet, data: Data) -> str:
+    """A query of ids and truth."""
+    ids, truth = text_of(sheet, data.id), text_of(sheet, data.truth)
+    return f"(select {ids} as id, {truth} as truth from {sheet.sql})"  # noqa: S608
 
 
 def _classes(sheet: Sheet, data: Data, task: Task) -> tuple[str, ...]:
@@ -190,19 +200,15 @@ def _answers(sheet: Sheet, name: str, classes: Sequence[str]) -> np.ndarray:
 
 
 def _columns(sheet: Sheet, data: Data, wanted: Wanted, *, place: np.ndarray) -> dict[str, Cells]:
-    """The columns that rules ask for; a name after `?` may be missing."""
+    """The columns that rules ask for: numbers after `#`, conditions after `?`, the rest by their values."""
     found: dict[str, Cells] = {}
-    for name in dict.fromkeys(wanted.numbers):
-        column, is_optional = name.removeprefix("?"), name.startswith("?")
-        if not (is_optional or wanted.is_lenient):
-            require_column(sheet, column, key="gate.rule")
-        if column in sheet.columns and not (is_optional and column in (data.prediction, data.score)):
-            found[f"#{column}"] = fetch_numbers(sheet, column)[place]
-    for name in dict.fromkeys(wanted.values):
-        column = data.truth if name == "truth" else name
-        if not wanted.is_lenient:
-            require_column(sheet, column, key="gate.rule.by")
-        if column in sheet.columns:
+    for name in _known(sheet, wanted.numbers, key="gate.rule", is_lenient=wanted.is_lenient):
+        if name not in (data.prediction, data.score) or name in wanted.numbers:
+            found[f"#{name}"] = fetch_numbers(sheet, name)[place]
+    columns = {name: data.truth if name == "truth" else name for name in wanted.values}
+    known = _known(sheet, columns.values(), key="gate.rule.by", is_lenient=wanted.is_lenient)
+    for name, column in columns.items():
+        if column in known:
             coded = fetch_coded(sheet, column)
             found[name] = coded._replace(codes=coded.codes[place])
     for text in dict.fromkeys(wanted.where):
@@ -210,6 +216,14 @@ def _columns(sheet: Sheet, data: Data, wanted: Wanted, *, place: np.ndarray) -> 
         if meets is not None:
             found[f"?{text}"] = meets[place]
     return found
+
+
+def _known(sheet: Sheet, names: Iterable[str], *, key: str, is_lenient: bool) -> list[str]:
+    """The names of columns that are there; UsageError for one that is not, unless it may be missing (`?`)."""
+    for name in names:
+        if not (is_lenient or name.startswith("?")):
+            require_column(sheet, name, key=key)
+    return [name for name in dict.fromkeys(name.removeprefix("?") for name in names) if name in sheet.columns]
 
 
 def _meets(sheet: Sheet, text: str, *, is_lenient: bool) -> np.ndarray | None:

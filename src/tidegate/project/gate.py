@@ -14,14 +14,15 @@ Column = Annotated[str, msgspec.Meta(min_length=1)]
 
 
 class Ruling(Section, frozen=True, kw_only=True):
-    """What every rule has: a finding of a rule with `severity = "warn"` is shown and never blocks."""
+    """A rule without a metric: a finding of a rule with `severity = "warn"` is shown and never blocks."""
 
     severity: Severity = "block"
 
 
-class Measured(Ruling, frozen=True, kw_only=True):
+class Measured(Section, frozen=True, kw_only=True):
     """A rule about a metric; `lower_is_better` is for metrics of your own, `module:function`."""
 
+    severity: Severity = "block"
     metric: str = "accuracy"
     lower_is_better: bool = False
 
