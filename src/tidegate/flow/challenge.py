@@ -40,7 +40,7 @@ def _none(why: str) -> dict[str, Challenger]:
 
 
 def _train(config: Config, root: Path, candidate: Rows) -> dict[str, Challenger]:
-    models = _models(config.project.task == "regression")
+    models = _models(is_regression=config.project.task == "regression")
     train, test = (read_table(root / path) for path in (config.model.reference, config.data.heldout))
     names = _features(config, train, test)
     if not names:
@@ -54,7 +54,7 @@ def _train(config: Config, root: Path, candidate: Rows) -> dict[str, Challenger]
     }
 
 
-def _models(is_regression: bool) -> Mapping[str, Any]:
+def _models(*, is_regression: bool) -> Mapping[str, Any]:
     from sklearn.linear_model import LogisticRegression, Ridge
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler

@@ -162,13 +162,11 @@ def _sentence(case: Case, found: Result, bound: float, *, is_below: bool) -> str
     candidate, live = case.values
     if {"gained", "lost"} <= case.counts.keys():
         rows = f"{case.counts['gained']} better and {case.counts['lost']} worse of {found.n:,} rows"
-        return (
-            f"{rows}: difference {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below)}"
-        )
+        return f"{rows}: difference {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below=is_below)}"
     if live is not None and candidate is not None:
         seen = f"{case.metric} {say(candidate, 'number')}, live {say(live, 'number')} on {found.n:,} rows"
         change = f"change {say_difference(found.estimate, case.unit)}"
-        return f"{seen}: {change}, {interval}, {_must(case, bound, is_below)}"
+        return f"{seen}: {change}, {interval}, {_must(case, bound, is_below=is_below)}"
     if "right" in case.counts:
         head = f"{case.counts['right']:,} right of {found.n:,} rows"
     elif "changed" in case.counts:
@@ -176,10 +174,10 @@ def _sentence(case: Case, found: Result, bound: float, *, is_below: bool) -> str
     else:
         head = f"{found.n:,} rows"
     name = case.metric or case.kind
-    return f"{head}: {name} {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below)}"
+    return f"{head}: {name} {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below=is_below)}"
 
 
-def _must(case: Case, bound: float, is_below: bool) -> str:
+def _must(case: Case, bound: float, *, is_below: bool) -> str:
     if case.unit == "points" or case.values[1] is not None:
         word = "below" if is_below else "above"
         return f"must be {word} {say(bound, case.unit) if case.unit == 'points' else say_difference(bound, case.unit)}"
