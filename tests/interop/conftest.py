@@ -101,9 +101,9 @@ def dvc(tmp_path: Path, ask_dvc: Callable[..., Any]) -> Callable[..., str]:
 def judge(tmp_path: Path, ask_dvc: AskDvc) -> Callable[[Files, Iterable[Step]], None]:
     """Take the same steps with both tools, in repositories of the same files, and compare all there is after each.
 
-    A step is an edit of files (None deletes one, an `!x` is executable), or a command for both such as `repro -P`;
-    one that begins with `!` must fail in both, `sub/: status` is given in that directory. In the end each tool brings
-    up to date what the other left.
+    A step is an edit of files (None deletes one, an `!x` is executable), or a command for both such as `repro -P`.
+    One that begins with `!` must fail in both, of one with `=` both must print the same JSON; `sub/: status` is given
+    in that directory. In the end each tool brings up to date what the other left.
     """
     return partial(_judge, Twins(tmp_path, ask_dvc))
 
@@ -142,9 +142,18 @@ def _take(twins: Twins, step: Step) -> None:
         for root in (twins.ours, twins.theirs):
             write(root, step)
         return
-    words, fails = step.removeprefix("!"), step.startswith("!")
-    for done, said in (twins.tidegate(twins.ours, words), twins.dvc(twins.theirs, words)):
+    if step == "git commit":
+        for root in (twins.ours, twins.theirs):
+            subprocess.run(["git", "-C", str(root), "add", "-A"], check=True)
+            subprocess.run(["git", "-C", str(root), "commit", "-qm", "all"], check=True)
+        return
+    words, fails = step.lstrip("!="), step.startswith("!")
+    own, real = twins.tidegate(twins.ours, words), twins.dvc(twins.theirs, words)
+    for done, said in (own, real):
         assert done is not fails, f"{step}: {said}"
+    if step.startswith("="):
+        told = (known_to_dvc(_state(*one)) for one in ((twins.ours, own[1]), (twins.theirs, real[1])))
+        assert next(told) == next(told), step
     if fails:
         _ignore_what_finished(twins)
 

@@ -127,6 +127,66 @@ SCENARIOS: dict[str, tuple[dict[str, Any], list[Any]]] = {
     "stages by pattern": (GROUPS, ["repro --glob 'g@*'", "repro --glob 'm@[12]' 'g*'"]),
     "frozen and not any more": (CHAIN, ["repro", "freeze b", CHANGED, "repro", "unfreeze b", "repro"]),
     "frozen before it ever ran": (CHAIN, ["freeze b", "!repro", {"b.out": "mine"}, "repro"]),
+    "status of some": (
+        CHAIN,
+        [
+            *("=status --json a b", "=status --json -d c", "repro", CHANGED, {"b.out": "x", "other": "2"}),
+            *("=status --json a b", "=status --json -d c", "=status --json b.out", "=status --json -d b.out"),
+            *("=status --json c d", "=status --json -R .", "!status --json nothing", "!status --json in"),
+        ],
+    ),
+    "status of groups": (
+        GROUPS,
+        ["repro", CHANGED, {"x.out": "by hand", "m1": None}, "=status --json g", "=status --json m@1 g@y"],
+    ),
+    "status from a directory": (
+        NESTED,
+        [
+            *(
+                "repro -P",
+                CHANGED,
+                {"sub/b.out": "x", "c.out": None, "far/d.out": None},
+                "=sub/: status --json",
+            ),
+            *("=sub/: status --json b", "=far/: status --json ../sub/dvc.yaml", "=sub/: status --json b.out"),
+            *("=sub/: status --json ../c.out", "=status --json -R sub", "=status --json sub/dvc.yaml:c"),
+            *("=far/: status --json -d dvc.yaml:d", "=far/: status --json"),
+        ],
+    ),
+    "status of data": (
+        {**NESTED, "sub/big": "1", "sub/more/x": "1", "sub/more/y": "2"},
+        [
+            *("sub/: add big more", {"sub/more/x": "2", "sub/big": None}, "=sub/: status --json"),
+            *("=status --json sub/big.dvc", "=sub/: status --json more", "=status --json sub/more/y"),
+            *(
+                "=status --json sub/more/x",
+                "checkout --force sub/big.dvc sub/more.dvc",
+                "=status --json sub/big.dvc sub/more.dvc",
+            ),
+        ],
+    ),
+    "differences between commits": (
+        {**CHAIN, "big/x": "1", "big/y": "2"},
+        [
+            "add big",
+            "repro",
+            "git commit",
+            "=diff --json",
+            {"big/x": "2", "b.out": "by hand"},
+            "=diff --json",
+            "add big",
+            "repro",
+            "=diff --json",
+            {"big/y": None, "big/z": "2"},
+            "add big",
+            "=diff --json --show-hash",
+        ],
+    ),
+    "committing by hand": (
+        CHAIN,
+        ["repro", {"b.out": "by hand"}, "commit -f b", "repro", CHANGED, "!commit"],
+    ),
+    "removing a stage": (CHAIN, ["repro", "remove c", "repro", "remove d --outs"]),
 }
 
 

@@ -158,16 +158,16 @@ def paired_needed(counts: tuple[int, int, int], margin: float, *, terms: Terms, 
 
 def _sentence(case: Case, found: Result, bound: float, *, is_below: bool) -> str:
     """`31 better and 12 worse of 898 rows: difference +2.1 pp, interval [-0.2, +4.4] pp, must be above ...`."""
+    must = _must(case, bound, is_below=is_below)
     interval = f"interval {say_interval(found.low, found.high, case.unit)}"
     candidate, live = case.values
     if {"gained", "lost"} <= case.counts.keys():
         rows = f"{case.counts['gained']} better and {case.counts['lost']} worse of {found.n:,} rows"
-        change = f"difference {say(found.estimate, case.unit)}"
-        return f"{rows}: {change}, {interval}, {_must(case, bound, is_below=is_below)}"
+        return f"{rows}: difference {say(found.estimate, case.unit)}, {interval}, {must}"
     if live is not None and candidate is not None:
         seen = f"{case.metric} {say(candidate, 'number')}, live {say(live, 'number')} on {found.n:,} rows"
         change = f"change {say_difference(found.estimate, case.unit)}"
-        return f"{seen}: {change}, {interval}, {_must(case, bound, is_below=is_below)}"
+        return f"{seen}: {change}, {interval}, {must}"
     if "right" in case.counts:
         head = f"{case.counts['right']:,} right of {found.n:,} rows"
     elif "changed" in case.counts:
@@ -175,7 +175,7 @@ def _sentence(case: Case, found: Result, bound: float, *, is_below: bool) -> str
     else:
         head = f"{found.n:,} rows"
     name = case.metric or case.kind
-    return f"{head}: {name} {say(found.estimate, case.unit)}, {interval}, {_must(case, bound, is_below=is_below)}"
+    return f"{head}: {name} {say(found.estimate, case.unit)}, {interval}, {must}"
 
 
 def _must(case: Case, bound: float, *, is_below: bool) -> str:

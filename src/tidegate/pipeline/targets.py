@@ -43,13 +43,17 @@ def choose_stages(index: Index, words: Iterable[str], *, here: str = "", choice:
 def choose_outs(
     index: Index, words: Iterable[str], *, here: str = "", choice: Choice = PLAIN
 ) -> list[Target]:
-    """The stages that the words name, or whose outs hold the paths that they name; all without words."""
+    """The stages that the words name, or whose outs hold the paths that they name; all without words.
+
+    A path never stands for what its stage needs, as with DVC.
+    """
     asked = list(words)
     if not asked:
         return [Target(stage) for stage in index.stages.values()]
     found = [target for word in asked for target in _targets(index, word, here=here, choice=choice)]
-    if choice.with_deps:
-        found += [Target(index.stages[key]) for key in order(index.graph, [one.stage.key for one in found])]
+    keys = [one.stage.key for one in found if choice.with_deps and not one.path]
+    if keys:
+        found += [Target(index.stages[key]) for key in order(index.graph, keys)]
     return list({(target.stage.key, target.path): target for target in found}.values())
 
 
