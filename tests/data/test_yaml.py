@@ -116,3 +116,10 @@ def test_every_format_says_where_it_is_broken(tmp_path, name, data, where):
 def test_a_missing_file_is_not_found(tmp_path):
     with pytest.raises(NotFoundError):
         read_document(tmp_path / "p", "p", StatCache(tmp_path / "s.json"))
+
+
+def test_values_that_share_a_list_share_it_each_time(tmp_path):
+    (tmp_path / "p.yaml").write_text("x: &one [1]\ny: *one\n")
+    for _ in range(2):
+        value = read_document(tmp_path / "p.yaml", "p.yaml", StatCache(tmp_path / "stat.json"))
+        assert value["x"] is value["y"]

@@ -7,7 +7,7 @@ from tidegate.pipeline.explain import as_dict, explain
 from tidegate.pipeline.graph import build_graph, order
 from tidegate.pipeline.lockfile import Entry
 from tidegate.pipeline.parse import Base, parse_pipeline
-from tidegate.pipeline.plan import Reason, Seen, judge, plan
+from tidegate.pipeline.plan import Reason, Seen, judge, plan, without_missing
 
 ONE, TWO = Hashed("1" * 32, 1), Hashed("2" * 32, 2)
 PLAIN = {"cmd": "run", "deps": ["d"], "params": ["a.b", {"p.json": None}], "outs": ["o"]}
@@ -102,3 +102,9 @@ def test_of_a_mapping_only_the_values_that_changed_are_named():
     )
     reason = Reason("param", "params.yaml:train", "modified", was=was, now=now)
     assert explain(reason) == "params.yaml:train.trees 10 -> 40, params.yaml:train.new (none) -> 2"
+
+
+def test_what_is_missing_counts_when_it_was_made_into_something_else():
+    reasons = (Reason("dep", "x", "missing", was="1"), Reason("out", "y", "not in cache"), Reason("cmd"))
+    assert without_missing(reasons, {}) == without_missing(reasons, {"x": "1"}) == (Reason("cmd"),)
+    assert without_missing(reasons, {"x": "2"}) == (reasons[0], reasons[2])

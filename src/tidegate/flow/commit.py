@@ -8,19 +8,21 @@ from typing import NamedTuple
 from tidegate.data.cache import add_path, ensure_dvc
 from tidegate.data.checkout import unlink_shared
 from tidegate.data.dvclock import Claim, rwlock
-from tidegate.data.gitignore import ignore_paths, tracked_by_git
+from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.flow.autostage import autostage
 from tidegate.flow.follow import UNSEEN, Watch
 from tidegate.flow.places import from_root
+from tidegate.pipeline.contents import hash_out, read_inputs
 from tidegate.pipeline.lockfile import Entry, lock_of
 from tidegate.pipeline.plan import Seen, changed_inputs
 from tidegate.pipeline.project import Project, look, open_project
+from tidegate.pipeline.refusals import refuse_tracked
 from tidegate.pipeline.runcache import save_run
 from tidegate.pipeline.stages import Out, Stage
 from tidegate.pipeline.targets import PLAIN, Choice, Target, address, choose_outs, narrowed
-from tidegate.pipeline.work import dvc_locks, hash_out, read_inputs, record_entry
+from tidegate.pipeline.work import dvc_locks, record_entry
 
 _NOTHING = Entry(None, {}, {}, {})
 
@@ -111,7 +113,7 @@ def _differing(stage: Stage, entry: Entry, seen: Seen) -> Iterator[str]:
 def _commit(project: Project, target: Target, asked: Committing, *, renew: bool, watch: Watch) -> list[str]:
     """Commit one stage; the files that changed."""
     stage = target.stage
-    _refuse_tracked(project, stage)
+    refuse_tracked(project, stage.outs)
     before = project.lock.get(stage.key)
     claim = Claim("tidegate commit", write=tuple(out.at for out in stage.outs))
     with rwlock(dvc_locks(project, watch.note), claim):
@@ -147,10 +149,3 @@ def _save(project: Project, stage: Stage, out: Out, *, relink: bool) -> Hashed:
     if out.cache or out.kind != "out":
         return add_path(project.cache, out.at, kind=found.kind, link=relink and out.cache)
     return found
-
-
-def _refuse_tracked(project: Project, stage: Stage) -> None:
-    cached = [out.at for out in stage.outs if out.cache]
-    for at in () if project.config.core.no_scm else tracked_by_git(project.root, cached):
-        found = "is tracked by git already, expected only one of the two"
-        raise ConflictError(at, found, hint=f"git rm -r --cached {at}")

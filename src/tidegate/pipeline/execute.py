@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NamedTuple
 
-from tidegate.errors import TidegateError, UsageError
+from tidegate.errors import TidegateError
 from tidegate.pipeline.stages import Stage
 
 _SHELL_OPTIONS = {"zsh": ["--no-rcs"], "bash": ["--noprofile", "--norc"]}
@@ -31,12 +31,8 @@ class Terminal(NamedTuple):
 def run_stage(root: Path, stage: Stage, *, log: Path, terminal: Terminal) -> None:
     """Run the commands of a stage one after the other; the first that fails ends it.
 
-    Raises TidegateError naming the stage, the exit code and the log, UsageError when its wdir is not there.
+    Raises TidegateError naming the stage, the exit code and the log.
     """
-    if not (root / stage.wdir).is_dir():
-        raise UsageError(
-            f"stage `{stage.key}`", f"wdir `{stage.wdir}` is not a directory, expected one to work in"
-        )
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as file:
 

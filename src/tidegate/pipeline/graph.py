@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from tidegate.pipeline.faults import FaultError
-from tidegate.pipeline.stages import Out, Stage
+from tidegate.pipeline.stages import Dep, Out, Params, Stage
 
 Graph = Mapping[str, tuple[str, ...]]
 Owners = Mapping[str, tuple[Stage, Out]]
@@ -106,9 +106,15 @@ def _fault(stage: Stage, out: Out, message: str, hint: str) -> FaultError:
 
 
 def _upstream(stage: Stage, owners: Owners, paths: list[str]) -> Iterator[str]:
-    seen = {stage.key}
-    for at in [*(dep.at for dep in stage.deps), *(one.at for one in stage.params)]:
-        for key in _overlapping(at, owners, paths):
+    seen: set[str] = set()
+    inputs: list[Dep | Params] = [*stage.deps, *stage.params]
+    for one in inputs:
+        for key in _overlapping(one.at, owners, paths):
+            if key == stage.key:
+                found = (
+                    f"stage `{key}` reads `{one.path}` and writes there, a stage cannot read what it writes"
+                )
+                raise FaultError(one.place, found, hint="keep deps and outs apart", file=stage.file)
             if key not in seen:
                 seen.add(key)
                 yield key

@@ -11,22 +11,20 @@ from tidegate.data.dvclock import Claim, DvcLocks, repo_lock, rwlock
 from tidegate.data.gitignore import ignore_paths
 from tidegate.data.hash import Hashed
 from tidegate.data.md5 import MD5
-from tidegate.data.params import ABSENT
 from tidegate.data.placed import note_placed
 from tidegate.errors import CorruptError, NotFoundError, TidegateError
+from tidegate.pipeline.contents import hash_out, kept_out, log_path, read_inputs
 from tidegate.pipeline.datafile import write_data
 from tidegate.pipeline.execute import Terminal, run_stage
-from tidegate.pipeline.faults import FaultError
-from tidegate.pipeline.graph import producers
 from tidegate.pipeline.job import Job, Step
 from tidegate.pipeline.lockfile import Entry, write_entry
-from tidegate.pipeline.plan import Reason, changed_inputs, chosen
-from tidegate.pipeline.project import Project, hash_once, look, read_params
+from tidegate.pipeline.plan import Reason, changed_inputs
+from tidegate.pipeline.project import Project, hash_once, look
 from tidegate.pipeline.quick import path_key
+from tidegate.pipeline.refusals import refuse_to_run
 from tidegate.pipeline.runcache import find_run, is_repeatable, run_key, save_run
-from tidegate.pipeline.stages import Dep, Out, Stage, is_url, located
+from tidegate.pipeline.stages import Out, Stage, is_url
 from tidegate.pipeline.targets import address
-from tidegate.store.layout import Layout
 from tidegate.store.lock import Tell
 
 # how long to wait for another process that writes what a stage reads
@@ -60,13 +58,6 @@ def renew(job: Job, stage: Stage, reasons: tuple[Reason, ...], environment: Mapp
     return Step(stage.key, "ran", reasons, time.monotonic() - began)
 
 
-def log_path(root: Path, stage: str) -> Path:
-    """Where a stage's output is kept: with the experiments when the project has such a folder."""
-    logs = root / "experiments" / "logs"
-    folder = logs if logs.is_dir() else Layout(root).run / "logs"
-    return folder / f"{stage.replace('/', '_')}.log"
-
-
 def dvc_locks(project: Project, tell: Tell | None = None) -> DvcLocks:
     """DVC's locks of the project; `tell` hears whom they wait for."""
     return DvcLocks(project.root, WAIT_S, tell, project.config.core.hardlink_lock)
@@ -84,48 +75,6 @@ def record_entry(project: Project, stage: Stage, entry: Entry) -> None:
         }
         note_placed(project.root, placed)
     project.lock[stage.key] = entry
-
-
-def read_inputs(project: Project, stage: Stage) -> Entry:
-    """The stage's command, deps and params as they are now, without outs.
-
-    Raises NotFoundError for a dep, and UsageError for a param, that is not there.
-    """
-    deps = {dep.path: _read(project, stage, dep) for dep in stage.deps}
-    params = {one.path: chosen(one, read_params(project, one)) for one in stage.params}
-    for one in stage.params:
-        for key, value in params[one.path].items():
-            if value is ABSENT:
-                found = f"param `{key}` of stage `{stage.name}` is not in {one.at}"
-                raise _located(project, stage, FaultError(one.place, found))
-    return Entry(stage.cmd, deps, params, {})
-
-
-def hash_out(project: Project, stage: Stage, out: Out) -> Hashed:
-    """What is in the place of an out, by the kind of hash its record has while that holds.
-
-    Raises NotFoundError when nothing is there.
-    """
-    hashed = _kept_out(project, stage, out) or hash_once(project, out.at)
-    if hashed is None:
-        log = log_path(project.root, stage.key)
-        hint = f"see {log.relative_to(project.root)}" if log.exists() else "tidegate checkout"
-        found = f"out `{out.at}` is not there, expected a file or directory"
-        raise NotFoundError(f"stage `{stage.key}`", found, hint=hint)
-    return hashed
-
-
-def _kept_out(project: Project, stage: Stage, out: Out) -> Hashed | None:
-    entry = project.lock.get(stage.key)
-    return _kept(project, out.at, entry.outs.get(out.path) if entry else None)
-
-
-def _kept(project: Project, at: str, was: Hashed | None) -> Hashed | None:
-    """A record of DVC 2 that still holds, else nothing."""
-    if was is None or was.kind != "md5-dos2unix":
-        return None
-    now = hash_once(project, at, was.kind)
-    return was if now and now.md5 == was.md5 else None
 
 
 def _must_run(job: Job, reasons: tuple[Reason, ...]) -> bool:
@@ -244,6 +193,7 @@ def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
         lambda group: job.journal.working(stage.key, group),
         {"DVC_STAGE": address(stage.key, job.here), **environment},
     )
+    refuse_to_run(project, stage)
     with rwlock(dvc_locks(project, job.listener.note), _claim(stage)):
         _make_room(job, stage)
         try:
@@ -263,7 +213,7 @@ def _take(job: Job, stage: Stage, out: Out) -> Hashed:
     is_kept = job.options.commit and (out.cache or (out.kind != "out" and is_repeatable(stage)))
     if not is_kept or not (project.root / out.at).exists():
         return hash_out(project, stage, out)
-    old = _kept_out(project, stage, out)
+    old = kept_out(project, stage, out)
     return add_path(project.cache, out.at, kind=old.kind if old else MD5, link=out.cache)
 
 
@@ -314,21 +264,6 @@ def _record(job: Job, stage: Stage, entry: Entry) -> None:
         save_run(project.cache, stage, entry)
     ignore_paths(project.root, [out.at for out in stage.outs if out.cache])
     record_entry(project, stage, entry)
-
-
-def _read(project: Project, stage: Stage, dep: Dep) -> Hashed:
-    entry = project.lock.get(stage.key)
-    hashed = _kept(project, dep.at, entry.deps.get(dep.path) if entry else None) or hash_once(project, dep.at)
-    if hashed is None:
-        makers = producers(project.stages, dep.at)
-        hint = f"stage `{makers[0]}` should have made it" if makers else "make the file, or correct the path"
-        found = f"dep `{dep.path}` of stage `{stage.name}` does not exist"
-        raise _located(project, stage, FaultError(dep.place, found, hint=hint))
-    return hashed
-
-
-def _located(project: Project, stage: Stage, fault: FaultError) -> TidegateError:
-    return located(fault, project.source.text(stage.file), stage.file)
 
 
 def _claim(stage: Stage) -> Claim:
