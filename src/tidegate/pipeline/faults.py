@@ -1,5 +1,7 @@
 """What is wrong with a pipeline, by its place in the file; the line is looked up when a person sees it."""
 
+from typing import Any
+
 Place = tuple[str | int, ...]
 
 
@@ -15,3 +17,10 @@ class FaultError(Exception):
         self.message = message
         self.hint = hint
         self.file = file
+
+
+def named(value: Any) -> str:
+    """A value as people are told of it."""
+    if value is None or value == "":
+        return "nothing"
+    return f"`{value}`" if isinstance(value, str | int | float) else f"a {type(value).__name__}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from itertools import product, repeat
 from typing import Any, NamedTuple
 
-from tidegate.pipeline.faults import FaultError, Place
+from tidegate.pipeline.faults import FaultError, Place, named
 from tidegate.pipeline.template import Scope, as_text, interpolate, is_template
 from tidegate.pipeline.variables import Variables
 
@@ -53,7 +53,7 @@ def _foreach(data: Any, variables: Variables, place: Place) -> dict[str, dict[st
     if isinstance(items, Mapping):
         return {as_text(key): {"item": item, "key": as_text(key)} for key, item in items.items()}
     if not isinstance(items, list):
-        raise FaultError(place, f"{_named(items)} found, expected a list or a mapping to go through")
+        raise FaultError(place, f"{named(items)} found, expected a list or a mapping to go through")
     if any(isinstance(item, list | Mapping) for item in items):
         return {str(i): {"item": item} for i, item in enumerate(items)}
     return {text: {"item": item} for text, item in zip(_names(data, items), items, strict=True)}
@@ -61,7 +61,7 @@ def _foreach(data: Any, variables: Variables, place: Place) -> dict[str, dict[st
 
 def _matrix(data: Any, variables: Variables, place: Place) -> dict[str, dict[str, Any]]:
     if not isinstance(data, Mapping):
-        raise FaultError(place, f"{_named(data)} found, expected a mapping from names to lists")
+        raise FaultError(place, f"{named(data)} found, expected a mapping from names to lists")
     axes = {str(name): _axis(str(name), axis, variables, place=place) for name, axis in data.items()}
     bound: dict[str, dict[str, Any]] = {}
     for parts in product(*axes.values()):
@@ -76,7 +76,7 @@ def _axis(name: str, data: Any, variables: Variables, *, place: Place) -> list[t
     if isinstance(values, Mapping):
         values = list(values)
     if not isinstance(values, list):
-        raise FaultError((*place, name), f"{_named(values)} found, expected a list of values")
+        raise FaultError((*place, name), f"{named(values)} found, expected a list of values")
     texts = _names(data, values)
     return [
         (f"{name}{i}" if isinstance(value, list | Mapping) else text, value)
@@ -91,9 +91,3 @@ def _names(written: Any, values: list[Any]) -> list[str]:
         str(value) if is_template(source) else as_text(value)
         for source, value in zip(sources, values, strict=True)
     ]
-
-
-def _named(value: Any) -> str:
-    if value is None or value == "":
-        return "nothing"
-    return f"`{value}`" if isinstance(value, str | int | float) else f"a {type(value).__name__}"

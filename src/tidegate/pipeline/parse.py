@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.errors import NotFoundError, did_you_mean
-from tidegate.pipeline.faults import FaultError, Place
+from tidegate.pipeline.faults import FaultError, Place, named
+from tidegate.pipeline.schema import check_types
 from tidegate.pipeline.stages import (
     DATA_SUFFIX,
     PARAMS,
@@ -72,6 +73,7 @@ def check_document(document: Any) -> dict[str, Any]:
         _expect(stages, dict, ("stages",), "a mapping from stage names to stages")
         for name, definition in stages.items():
             _check_definition(definition, ("stages", name))
+    check_types(document)
     return dict(document)
 
 
@@ -219,16 +221,16 @@ def _resources(meta: Any, place: Place) -> Resources:
     _known_keys(asked, Resources._fields, inside)
     cpus, gpus = asked.get("cpus", 0), asked.get("gpus", 0)
     if isinstance(cpus, bool) or not isinstance(cpus, int | float) or cpus < 0:
-        raise FaultError((*inside, "cpus"), f"{_named(cpus)} found, expected a number")
+        raise FaultError((*inside, "cpus"), f"{named(cpus)} found, expected a number")
     if isinstance(gpus, bool) or not isinstance(gpus, int) or gpus < 0:
-        raise FaultError((*inside, "gpus"), f"{_named(gpus)} found, expected a whole number")
+        raise FaultError((*inside, "gpus"), f"{named(gpus)} found, expected a whole number")
     return Resources(float(cpus), gpus, _bytes(asked.get("memory", 0), (*inside, "memory")))
 
 
 def _bytes(value: Any, place: Place) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", str(value).strip().lower())
     if isinstance(value, bool) or not match or match[2] not in _SIZES:
-        raise FaultError(place, f"{_named(value)} found, expected a size such as `4GiB`")
+        raise FaultError(place, f"{named(value)} found, expected a size such as `4GiB`")
     return int(float(match[1]) * _SIZES[match[2]])
 
 
@@ -250,12 +252,12 @@ def _as_written(path: str, base: Base) -> str:
 
 def _expect(value: Any, kind: type, place: Place, expected: str) -> None:
     if not isinstance(value, kind):
-        raise FaultError(place, f"{_named(value)} found, expected {expected}")
+        raise FaultError(place, f"{named(value)} found, expected {expected}")
 
 
 def _text(value: Any, place: Place) -> str:
     if not isinstance(value, str) or not value:
-        raise FaultError(place, f"{_named(value)} found, expected text", hint="put quotes around it")
+        raise FaultError(place, f"{named(value)} found, expected text", hint="put quotes around it")
     return value
 
 
@@ -278,9 +280,3 @@ def _known_keys(plain: Mapping[Any, Any], known: tuple[str, ...], place: Place) 
         if key not in known:
             found = f"unknown key `{key}`{did_you_mean(str(key), known)}"
             raise FaultError((*place, key), found, hint=f"known here: {', '.join(known[:8])}")
-
-
-def _named(value: Any) -> str:
-    if value is None or value == "":
-        return "nothing"
-    return f"`{value}`" if isinstance(value, str | int | float) else f"a {type(value).__name__}"
