@@ -83,7 +83,11 @@ def tidegate(root: Path, *words: str) -> str:
 
 def text_files(root: Path) -> dict[str, str]:
     names = ("dvc.yaml", "dvc.lock", ".gitignore")
-    found = [path for path in root.rglob("*") if path.name in names or path.suffix == ".dvc"]
+    found = [
+        path
+        for path in root.rglob("*")
+        if (path.name in names or path.suffix == ".dvc") and ".tidegate" not in path.parts
+    ]
     return {path.relative_to(root).as_posix(): path.read_text() for path in found if path.is_file()}
 
 
