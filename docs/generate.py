@@ -214,7 +214,8 @@ def _bounds(meta: msgspec.Meta) -> str:
 
 
 def _escaped(value: object) -> str:
-    return str(value).replace("|", "\\|")
+    # `0` and `0.0` are one bound: which of the two a type holds depends on what was imported first
+    return (f"{value:g}" if isinstance(value, float) else str(value)).replace("|", "\\|")
 
 
 def _configuration(words: dict[str, Any]) -> list[str]:

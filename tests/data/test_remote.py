@@ -411,7 +411,12 @@ def sftp(folder):
     """An SSH server that lets `me` in with a password, in a loop of its own."""
     import asyncssh
 
+    guests = []
+
     class Door(asyncssh.SSHServer):
+        def connection_made(self, conn):
+            guests.append(conn)
+
         def begin_auth(self, username):
             return True
 
@@ -436,10 +441,17 @@ def sftp(folder):
         )
 
     server = asyncio.run_coroutine_threadsafe(listen(), loop).result(30)
+
+    async def end():
+        server.close()
+        for guest in guests:
+            guest.abort()
+        await asyncio.gather(server.wait_closed(), *(guest.wait_closed() for guest in guests))
+
     try:
         yield server.get_port()
     finally:
-        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(end(), loop).result(30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
