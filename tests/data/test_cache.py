@@ -15,7 +15,6 @@ from tidegate.data.cache import (
     object_path,
     open_cache,
     read_tree,
-    save_object,
     unsound_objects,
 )
 from tidegate.data.hash import Files, Hashed, dir_object, hash_path, md5_bytes
@@ -85,9 +84,9 @@ def test_objects_are_read_only_whatever_the_umask(cache):
 
 
 def test_saving_again_writes_nothing(cache):
-    hashed = add_path(cache, "d")
+    add_path(cache, "d")
     inodes = {path: path.stat().st_ino for path in cache.folder.rglob("*") if path.is_file()}
-    save_object(cache, "d", hashed)
+    add_path(cache, "d")
     assert {path: path.stat().st_ino for path in cache.folder.rglob("*") if path.is_file()} == inodes
 
 
@@ -98,14 +97,6 @@ def test_equal_files_are_stored_once(cache):
     assert hashed.nfiles == 102
     files = [path for path in (cache.folder / "files").rglob("*") if path.is_file()]
     assert len(files) == 3 + 2 + 1
-
-
-def test_content_that_changed_after_it_was_hashed_is_refused(cache):
-    hashed = hash_path(cache.files, "f")
-    (cache.files.root / "f").write_text("other")
-    with pytest.raises(UnavailableError, match="f: changed after it was hashed"):
-        save_object(cache, "f", hashed)
-    assert not has_object(cache, hashed)
 
 
 @pytest.mark.parametrize("size", [10, 2 * LARGE])

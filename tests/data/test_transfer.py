@@ -7,11 +7,11 @@ import pytest
 
 from tidegate.data import crew, trip
 from tidegate.data.hash import Files, Hashed, dir_object
-from tidegate.data.keys import object_key
+from tidegate.data.keys import object_key, run_digest
 from tidegate.data.local_remote import LocalRemote
 from tidegate.data.md5 import DOS2UNIX, md5_bytes
 from tidegate.data.objects import ObjectCache
-from tidegate.data.runs import fetch_run, fetch_runs, find_run, push_runs, run_digest
+from tidegate.data.runs import fetch_run, fetch_runs, find_run, push_runs
 from tidegate.data.statcache import StatCache
 from tidegate.data.transfer import compare, fetch, push
 from tidegate.data.wire import gather

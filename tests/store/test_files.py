@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tidegate.store.files import overwrite, sha256_bytes, sha256_file, sync_folder, write_atomic
+from tidegate.store.files import overwrite, sha256_bytes, sha256_file, sync_path, write_atomic
 
 
 @pytest.fixture
@@ -139,9 +139,9 @@ def test_the_umask_is_honored_and_kept(tmp_path: Path, umask: None, mask: int, m
 
 
 def test_only_a_folder_that_is_there_can_be_made_durable(tmp_path: Path) -> None:
-    sync_folder(tmp_path)
+    sync_path(tmp_path)
     with pytest.raises(FileNotFoundError):
-        sync_folder(tmp_path / "missing")
+        sync_path(tmp_path / "missing")
 
 
 def test_the_digest_of_nothing_is_the_published_one(tmp_path: Path) -> None:

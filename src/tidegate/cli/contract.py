@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from tidegate.cli.output import json_option, print_json, say, say_verdict
-from tidegate.data.contract.rules import Contract, Violation
+from tidegate.data.contract.rules import Violation
 from tidegate.errors import BLOCKED, ConflictError, NotFoundError, UsageError
+from tidegate.flow.check import read_contract
 from tidegate.project import load_config
 from tidegate.store.layout import find_root
 
@@ -117,7 +118,7 @@ def check(*, files: tuple[Path, ...], chosen: Path | None, as_json: bool) -> int
     from tidegate.data.contract.check import check_tables
 
     path = _contract_path(chosen)
-    contract = _read_contract(path)
+    contract = read_contract(path, path.name)
     paths = list(files) or [path.parent / server.path for server in contract.servers]
     if not paths:
         raise UsageError(
@@ -167,7 +168,7 @@ def diff(*, before: str, after: str, as_json: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:
         one, two = (_find(word, Path(folder), number) for number, word in enumerate((before, after)))
         if all(path.suffix in CONTRACTS for path in (one, two)):
-            changes = compare_contracts(_read_contract(one, before), _read_contract(two, after))
+            changes = compare_contracts(read_contract(one, before), read_contract(two, after))
         else:
             changes = compare_tables(one, two, names=(before, after))
     if as_json:
@@ -194,7 +195,8 @@ def show(*, chosen: Path | None, example: bool, as_json: bool) -> None:
     from tidegate.cli.output import print_table
     from tidegate.data.contract.example import example_row
 
-    contract = _read_contract(_contract_path(chosen))
+    path = _contract_path(chosen)
+    contract = read_contract(path, path.name)
     if example:
         print_json({"row": example_row(contract)})
     elif as_json:
@@ -225,18 +227,6 @@ def _contract_path(chosen: Path | None) -> Path:
     except NotFoundError:
         return Path.cwd() / FILE
     return root / (load_config(root).data.contract if (root / "tidegate.toml").exists() else FILE)
-
-
-def _read_contract(path: Path, name: str = "") -> Contract:
-    from tidegate.data.contract.parse import parse_contract
-
-    where = name or path.name
-    try:
-        return parse_contract(path.read_text(encoding="utf-8"), where)
-    except (FileNotFoundError, IsADirectoryError):
-        raise NotFoundError(where, "no such file", hint="tidegate contract infer FILE") from None
-    except UnicodeDecodeError as error:
-        raise UsageError(where, f"byte {error.start} is not UTF-8, expected text") from None
 
 
 def _project_name() -> str:

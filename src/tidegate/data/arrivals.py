@@ -11,6 +11,7 @@ from tidegate.data.md5 import MD5, md5_file
 from tidegate.data.objects import ObjectCache, make_folder, sound_table
 from tidegate.data.trip import Trip
 from tidegate.errors import CorruptError
+from tidegate.store.files import sync_path
 
 _FOLDER = "tidegate/arriving"
 _MODE = 0o444
@@ -73,7 +74,7 @@ def publish(arrivals: Arrivals, key: str, *, sync: bool = False, mode: int = _MO
     """Give a verified part its name in the cache."""
     part = arrivals.part(key)
     if sync:
-        _sync(part)
+        sync_path(part)
     os.chmod(part, mode)  # noqa: PTH101
     target = f"{arrivals.cache.folder}/{key}"
     try:
@@ -118,14 +119,6 @@ def _is_named_right(key: str, into: str, md5: str) -> bool:
     kind = kind_of(key)
     actual = md5 if kind == MD5 else md5_file(into, kind)
     return actual == md5_of(key).removesuffix(".dir")
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _sweep(folder: str) -> None:

@@ -30,7 +30,8 @@ from tidegate.data.sharing import Shared, cache_staging, full_path, link_kind, r
 from tidegate.data.sound import remember_sound
 from tidegate.data.staging import open_staging, staging_beside
 from tidegate.data.statcache import is_settled, key_of_stat
-from tidegate.errors import NotFoundError, UnavailableError
+from tidegate.errors import NotFoundError
+from tidegate.store.files import sync_path
 
 __all__ = [
     "ObjectCache",
@@ -42,7 +43,6 @@ __all__ = [
     "object_path",
     "open_cache",
     "read_tree",
-    "save_object",
     "unsound_objects",
 ]
 
@@ -82,17 +82,6 @@ def ensure_dvc(root: Path) -> None:
         in_git = any((above / ".git").exists() for above in (root, *root.parents))
         write_atomic(folder / ".gitignore", "/config.local\n/tmp\n/cache\n")
         write_atomic(folder / "config", "" if in_git else "[core]\n    no_scm = True\n")
-
-
-def save_object(cache: ObjectCache, at: str, hashed: Hashed, *, link: bool = True) -> None:
-    """Put a file or directory of the project into the cache; what is already there stays.
-
-    Unless `link` is false, its files become links to the cache where such are configured. Raises
-    UnavailableError when the content is no longer what was hashed.
-    """
-    saved = add_path(cache, at, kind=hashed.kind, link=link)
-    if saved.md5 != hashed.md5:
-        raise UnavailableError(at, "changed after it was hashed, expected it at rest", hint="tidegate repro")
 
 
 def add_path(cache: ObjectCache, at: str, *, kind: str = MD5, link: bool = True) -> Hashed:
@@ -208,7 +197,7 @@ def _copy_object(saving: _Saving, source: str, *, md5: str, one: Found) -> None:
     if key_of_stat(os.stat(source)) != one.key:  # noqa: PTH116
         raise ChangedError(source)
     if saving.sync and one.size <= _SYNC_BYTES:
-        _sync(temporary)
+        sync_path(temporary)
     _put(saving, temporary, md5)
 
 
@@ -257,11 +246,3 @@ def _share(saving: _Saving, at: str, saved: list[_Saved]) -> None:
     share(saving.cache, at, left, kind=saving.kind)
     linked = [(one.found.path, one.md5) for one in saved if one.is_linked]
     remember_placed(saving.cache, at, linked, kind=saving.kind)
-
-
-def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,14 +1,15 @@
 """YAML written as DVC writes it: new text byte for byte, and edits that keep a person's comments and order."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from typing import Any
 
 from tidegate.data.yaml import is_plain_text, parse_yaml
 from tidegate.errors import UsageError
 
-_WIDTH = 80
+# where DVC folds a line
+WIDTH = 80
 # printable ASCII without `:` and `#`, beginning with no indicator and ending with no space
 _PLAIN = re.compile(r"""[A-Za-z0-9_/.($+^;](?:[ !"$-9;-~]*[!"$-9;-~])?""")
 _SAME = ((str,), (Mapping,), (list, tuple), (bool,))
@@ -16,7 +17,8 @@ _SAME = ((str,), (Mapping,), (list, tuple), (bool,))
 
 def render_yaml(plain: dict[str, Any]) -> str:
     """The text of a new file; through ruamel.yaml where the short way is not sure of its bytes."""
-    return _emit_mapping(plain, 0) or dump_yaml(plain)
+    quick = None if has_alias(plain) else emit_mapping(plain, 0)
+    return quick or dump_yaml(plain)
 
 
 def dump_yaml(document: Any) -> str:
@@ -79,27 +81,40 @@ def _is_alike(one: Any, other: Any) -> bool:
     return any(isinstance(one, kind) and isinstance(other, kind) for kind in _SAME)
 
 
-def _emit_mapping(mapping: dict[str, Any], indent: int) -> str | None:
+def has_alias(value: Any) -> bool:
+    """Whether a list or mapping appears twice, which YAML writes as an anchor and an alias."""
+    seen = [id(part) for part in _containers(value)]
+    return len(seen) != len(set(seen))
+
+
+def emit_mapping(mapping: dict[str, Any], indent: int) -> str | None:
     """Block YAML of plain one-line scalars; None as soon as one is not sure to be written so."""
     parts = []
     for key, value in mapping.items():
         head = f"{' ' * indent}{key}:"
-        text = _emit(value, indent, column=len(head) + 1) if _is_plain(key) and len(key) < _WIDTH else None
+        text = _emit(value, indent, column=len(head) + 1) if is_plain(key) and len(key) < WIDTH else None
         if text is None:
             return None
         parts.append(head + text)
     return "".join(parts)
 
 
+def _containers(value: Any) -> Iterator[Any]:
+    if isinstance(value, dict | list):
+        yield value
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _containers(part)
+
+
 def _emit(value: Any, indent: int, *, column: int) -> str | None:
     if isinstance(value, dict):
-        body = _emit_mapping(value, indent + 2) if value else None
+        body = emit_mapping(value, indent + 2) if value else None
         return None if body is None else f"\n{body}"
     if isinstance(value, list):
         body = _emit_list(value, indent) if value else None
         return None if body is None else f"\n{body}"
     text = _scalar(value)
-    fits = text is not None and column + len(text) <= _WIDTH
+    fits = text is not None and column + len(text) <= WIDTH
     return f" {text}\n" if fits else None
 
 
@@ -107,7 +122,7 @@ def _emit_list(items: list[Any], indent: int) -> str | None:
     parts = []
     for item in items:
         if isinstance(item, dict) and item:
-            text = _emit_mapping(item, indent + 2)
+            text = emit_mapping(item, indent + 2)
             text = text and f"{' ' * indent}- {text[indent + 2 :]}"
         else:
             scalar = None if isinstance(item, dict | list) else _emit(item, indent, column=indent + 2)
@@ -126,10 +141,11 @@ def _scalar(value: Any) -> str | None:
     if isinstance(value, float):
         text = repr(value)
         return text if re.fullmatch(r"-?\d+\.\d+", text) else None
-    return value if isinstance(value, str) and _is_plain(value) else None
+    return value if isinstance(value, str) and is_plain(value) else None
 
 
-def _is_plain(text: Any) -> bool:
+def is_plain(text: Any) -> bool:
+    """Whether DVC writes a text on one line and without quotes, as far as this is sure."""
     return (
         isinstance(text, str)
         and _PLAIN.fullmatch(text) is not None

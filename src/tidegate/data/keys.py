@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from tidegate.data.md5 import DOS2UNIX, MD5
 from tidegate.data.objects import ObjectCache, unsound_objects
@@ -56,3 +57,16 @@ def unsound_keys(cache: ObjectCache, keys: Iterable[str]) -> set[str]:
         for kind, md5s in by_kind.items()
         for md5 in unsound_objects(cache, md5s, kind=kind)
     }
+
+
+def run_digest(plain: dict[str, Any]) -> str:
+    """The name of a run in the run cache: the digest of its lock entry without sizes."""
+    from tidegate.store.files import sha256_bytes
+
+    return sha256_bytes(json.dumps(_without_sizes(plain), sort_keys=True).encode())
+
+
+def _without_sizes(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_sizes(part) for key, part in value.items() if key not in ("size", "nfiles")}
+    return [_without_sizes(part) for part in value] if isinstance(value, list) else value

@@ -1,10 +1,9 @@
 """The run cache in a remote: what a stage once made of certain inputs, `runs/K1/K/V`."""
 
-import json
 import os
-from typing import Any
 
 from tidegate.data.arrivals import Arrivals, open_arrivals, publish, receive
+from tidegate.data.keys import run_digest
 from tidegate.data.objects import ObjectCache
 from tidegate.data.remote import Remote
 from tidegate.data.transfer import have
@@ -50,13 +49,6 @@ def find_run(remote: Remote, key: str) -> list[str]:
     return [found.rpartition("/")[2] for found in _listed(remote, f"{_ALL}{key[:2]}/{key}/")]
 
 
-def run_digest(plain: dict[str, Any]) -> str:
-    """The name of a run: the digest of its lock entry without sizes."""
-    from tidegate.store.files import sha256_bytes
-
-    return sha256_bytes(json.dumps(_without_sizes(plain), sort_keys=True).encode())
-
-
 def _fetch(cache: ObjectCache, remote: Remote, prefix: str, *, trip: Trip) -> Transfer:
     listed = _listed(remote, prefix)
     lacking = [key for key in listed if not os.path.exists(f"{cache.folder}/{key}")]  # noqa: PTH110
@@ -100,9 +92,3 @@ def _is_named_right(key: str, into: str, _: str) -> bool:
         return run_digest(parse_yaml(data.decode(), key)) == key.rpartition("/")[2]
     except (UsageError, UnicodeDecodeError, TypeError):
         return False
-
-
-def _without_sizes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_sizes(part) for key, part in value.items() if key not in ("size", "nfiles")}
-    return [_without_sizes(part) for part in value] if isinstance(value, list) else value

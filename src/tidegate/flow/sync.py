@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.data.cache import add_path
 from tidegate.data.folders import fetch_folders
 from tidegate.data.hash import Hashed
 from tidegate.data.objects import has_object, unsound_objects
@@ -247,16 +246,14 @@ def _fetch_foreign(project: Project, foreign: list[Wanted], done: Synced) -> Syn
 
 def _bring_import(project: Project, one: Wanted) -> int:
     """The number of files that are in the cache now."""
-    from tidegate.pipeline.imports import brought, read_import
+    from tidegate.pipeline.imports import fetch_import
 
     entry = project.lock.get(one.stage)
     if entry is None or entry.outs.get(one.out.path) != one.hashed:
         raise NotFoundError(
             one.stage, "was imported differently at another commit, which has to be checked out"
         )
-    stage = project.stages[one.stage]
-    with brought(project, stage, read_import(project, stage).deps[0]) as ready:
-        hashed = ready.hashed or add_path(project.cache, ready.staged, link=False)
+    hashed = fetch_import(project, project.stages[one.stage])
     if one.hashed and hashed.md5 != one.hashed.md5:
         raise NotFoundError(one.stage, f"the source holds {hashed.md5} now, expected {one.hashed.md5}")
     return 1 if hashed.nfiles is None else hashed.nfiles + 1

@@ -8,7 +8,6 @@ import math
 from typing import NamedTuple
 
 from tidegate.domain import Consequence, Finding, Unit, Verdict
-from tidegate.gate.metric import Metric, goodness
 from tidegate.gate.words import say, say_difference, say_interval
 from tidegate.stats.power import betting_labels, floor_labels, normal_labels, paired_labels
 from tidegate.stats.result import Result, Tails
@@ -107,11 +106,6 @@ def verdict_of(*, proven: bool, refuted: bool, is_open: bool = False) -> Verdict
 def finite(value: float) -> float | None:
     """The value, None where it is infinite or unknown: JSON has neither."""
     return float(value) if math.isfinite(value) else None
-
-
-def show_goodness(metric: Metric, found: Result) -> Result:
-    """A result of goodness with the metric's own sign, its ends in order."""
-    return goodness(metric, found)
 
 
 def labels_needed(found: Result, gap: float, *, terms: Terms) -> int | None:

@@ -1,23 +1,18 @@
 """The codec of dvc.lock: byte for byte what DVC writes, and every stage that did not run left as it was."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from io import StringIO
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tidegate.data.emit import WIDTH, dump_yaml, emit_mapping, has_alias, is_plain
 from tidegate.data.hash import Hashed
-from tidegate.data.yaml import is_plain_text
 from tidegate.errors import UsageError
 from tidegate.pipeline.stages import LOCK, PIPELINE, Stage
 
 # how a path's content may be named: by its md5, or by what its storage says of it
 CHECKSUMS = ("md5", "etag", "checksum")
 _HEAD = "schema: '2.0'\nstages:\n"
-_WIDTH = 80
-# printable ASCII without `:` and `#`, beginning with no indicator and ending with no space
-_PLAIN = re.compile(r"""[A-Za-z0-9_/.($+^;](?:[ !"$-9;-~]*[!"$-9;-~])?""")
-
 # a stage's first line, and those below it
 _STAGE = re.compile(r"^(  [^ #\n].*\n)((?:    .*\n)*)", re.MULTILINE)
 
@@ -81,19 +76,13 @@ def replace_entry(text: str, name: str, entry: Entry) -> str:
     """The text of a lock with this stage's entry written in its place, or at the end."""
     text = text or _HEAD
     plain = as_plain(entry)
-    chunk = None if _has_alias(plain) else _render_nested(name, plain)
+    chunk = None if has_alias(plain) else _render_nested(name, plain)
     parts = _split(text)
     if chunk is None or parts is None:
         return _rewrite(text, name, plain)
     head, stages = parts
     stages[_key_line(name)] = chunk
     return head + "".join(stages.values())
-
-
-def render_plain(plain: dict[str, Any]) -> str:
-    """An entry alone, the text of a run-cache file."""
-    quick = _emit_mapping(plain, 0)
-    return quick if quick is not None and not _has_alias(plain) else _dump(plain)
 
 
 def as_plain(entry: Entry) -> dict[str, Any]:
@@ -159,16 +148,16 @@ def _split(text: str) -> tuple[str, dict[str, str]] | None:
 
 def _render_nested(name: str, plain: dict[str, Any]) -> str | None:
     """One stage's lines below `stages:`; through ruamel.yaml when the short way is not sure of its bytes."""
-    body = _emit_mapping(plain, 4)
+    body = emit_mapping(plain, 4)
     if body is not None and _key_line(name) == f"  {name}:\n":
         return f"  {name}:\n{body}"
-    return _dump({"stages": {name: plain}}).removeprefix("stages:\n")
+    return dump_yaml({"stages": {name: plain}}).removeprefix("stages:\n")
 
 
 def _key_line(name: str) -> str:
-    if _is_plain(name) and len(name) < _WIDTH // 2:
+    if is_plain(name) and len(name) < WIDTH // 2:
         return f"  {name}:\n"
-    return _dump({"stages": {name: {"x": 0}}}).splitlines(keepends=True)[1]
+    return dump_yaml({"stages": {name: {"x": 0}}}).splitlines(keepends=True)[1]
 
 
 def _rewrite(text: str, name: str, plain: dict[str, Any]) -> str:
@@ -180,86 +169,4 @@ def _rewrite(text: str, name: str, plain: dict[str, Any]) -> str:
     if stages is None:
         stages = document["stages"] = {}
     stages[name] = plain
-    return _dump(document)
-
-
-def _dump(document: Any) -> str:
-    from ruamel.yaml import YAML
-
-    yaml = YAML()
-    yaml.default_flow_style = False
-    stream = StringIO()
-    yaml.dump(document, stream)
-    return stream.getvalue()
-
-
-def _has_alias(value: Any) -> bool:
-    """Whether a list or mapping appears twice, which YAML writes as an anchor and an alias."""
-    seen = [id(part) for part in _containers(value)]
-    return len(seen) != len(set(seen))
-
-
-def _containers(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict | list):
-        yield value
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _containers(part)
-
-
-def _emit_mapping(mapping: dict[str, Any], indent: int) -> str | None:
-    """Block YAML of plain one-line scalars; None as soon as one is not sure to be written so."""
-    parts = []
-    for key, value in mapping.items():
-        head = f"{' ' * indent}{key}:"
-        text = _emit(value, indent, column=len(head) + 1) if _is_plain(key) and len(key) < _WIDTH else None
-        if text is None:
-            return None
-        parts.append(head + text)
-    return "".join(parts)
-
-
-def _emit(value: Any, indent: int, *, column: int) -> str | None:
-    if isinstance(value, dict):
-        body = _emit_mapping(value, indent + 2) if value else None
-        return None if body is None else f"\n{body}"
-    if isinstance(value, list):
-        body = _emit_list(value, indent) if value else None
-        return None if body is None else f"\n{body}"
-    text = _scalar(value)
-    fits = text is not None and column + len(text) <= _WIDTH
-    return f" {text}\n" if fits else None
-
-
-def _emit_list(items: list[Any], indent: int) -> str | None:
-    parts = []
-    for item in items:
-        if isinstance(item, dict) and item:
-            text = _emit_mapping(item, indent + 2)
-            text = text and f"{' ' * indent}- {text[indent + 2 :]}"
-        else:
-            scalar = None if isinstance(item, dict | list) else _emit(item, indent, column=indent + 2)
-            text = scalar and f"{' ' * indent}-{scalar}"
-        if not text:
-            return None
-        parts.append(text)
-    return "".join(parts)
-
-
-def _scalar(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, float):
-        text = repr(value)
-        return text if re.fullmatch(r"-?\d+\.\d+", text) else None
-    return value if isinstance(value, str) and _is_plain(value) else None
-
-
-def _is_plain(text: Any) -> bool:
-    return (
-        isinstance(text, str)
-        and _PLAIN.fullmatch(text) is not None
-        and not text.startswith(("...", "---"))
-        and is_plain_text(text)
-    )
+    return dump_yaml(document)

@@ -63,13 +63,13 @@ def render_note(root: str, found: Found) -> str | None:
     lines = [*(f"S {name}" for name in found.stages), *(f"O {name}" for name in found.others)]
     lines += [f"E {os.environ.get(name, '')}\t{name}" for name in _VARIABLES]
     looked = [("U" if kind == "T" and _is_outside(path) else kind, path) for kind, path in found.looked]
-    lines += [f"{kind} {_KEYS[kind](_full(root, path))}\t{path}" for kind, path in looked]
+    lines += [f"{kind} {_read_key(kind, _full(root, path))}\t{path}" for kind, path in looked]
     return "\n".join([_head("whole" if found.whole else "part"), *lines, _END])
 
 
 def path_key(path: str) -> str:
     """What tells a file, or a whole directory, from a changed one; `-` where there is nothing."""
-    return _tree_key(path) if os.path.isdir(path) else _file_key(path)  # noqa: PTH112
+    return _read_key("T" if os.path.isdir(path) else "F", path)  # noqa: PTH112
 
 
 def newest(note: str) -> int:
@@ -86,47 +86,42 @@ def _holds(root: str, line: str) -> bool:
     key, _, path = line[2:].partition("\t")
     if line[:1] == "E":
         return os.environ.get(path, "") == key
-    read = _KEYS.get(line[:1])
-    return read is not None and read(_full(root, path)) == key
+    return line[:1] in _KEYS and _read_key(line[:1], _full(root, path)) == key
 
 
 def _full(root: str, path: str) -> str:
     return path if path[:1] == "/" else f"{root}/{path}"
 
 
-def _file_key(path: str) -> str:
+def _read_key(kind: str, path: str) -> str:
+    """The key of a path as one of the kinds in `_KEYS`; `-` where there is nothing."""
     try:
-        seen = os.stat(path)  # noqa: PTH116
+        return _KEYS[kind](path)
     except OSError:
         return "-"
+
+
+def _file_key(path: str) -> str:
+    seen = os.stat(path)  # noqa: PTH116
     return f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino} {seen.st_mode}"
 
 
 def _folder_key(path: str) -> str:
-    try:
-        seen = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return "-"
+    seen = os.stat(path)  # noqa: PTH116
     return f"0 {seen.st_mtime_ns} {seen.st_mtime_ns} {seen.st_ino}"
 
 
 def _tree_key(path: str) -> str:
     from tidegate.data.walk import tree_key
 
-    try:
-        return tree_key(path)
-    except OSError:
-        return "-"
+    return tree_key(path)
 
 
 def _outside_key(path: str) -> str:
     """Of a tree outside of the repository nothing is ignored."""
     from tidegate.data.walk import tree_key
 
-    try:
-        return tree_key(path, lambda _: False)
-    except OSError:
-        return "-"
+    return tree_key(path, lambda _: False)
 
 
 def _is_outside(path: str) -> bool:

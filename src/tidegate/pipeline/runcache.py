@@ -1,16 +1,16 @@
 """DVC's run cache: results by what went in, so that a stage seen before is restored and not run."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 from tidegate.data.cache import ObjectCache
+from tidegate.data.emit import render_yaml
+from tidegate.data.keys import run_digest
 from tidegate.data.objects import make_folder
 from tidegate.data.yaml import parse_yaml
 from tidegate.errors import UsageError
-from tidegate.pipeline.lockfile import Entry, as_plain, from_plain, render_plain
+from tidegate.pipeline.lockfile import Entry, as_plain, from_plain
 from tidegate.pipeline.stages import Stage, is_url
-from tidegate.store.files import sha256_bytes, write_atomic
+from tidegate.store.files import write_atomic
 
 
 def is_repeatable(stage: Stage) -> bool:
@@ -26,11 +26,11 @@ def save_run(cache: ObjectCache, stage: Stage, entry: Entry) -> None:
     """Remember the finished stage under its inputs."""
     if is_repeatable(stage):
         plain = as_plain(entry)
-        path = _folder(cache, stage, entry) / _digest(plain)
+        path = _folder(cache, stage, entry) / run_digest(plain)
         if not path.exists():
             make_folder(cache, str(path.parent))
             # the stage runs once more should a power cut take it away
-            write_atomic(path, render_plain(plain), durable=False)
+            write_atomic(path, render_yaml(plain), durable=False)
             if cache.shared:
                 path.chmod(0o664)
 
@@ -58,7 +58,7 @@ def run_key(stage: Stage, inputs: Entry) -> str:
     """The name under which results of these inputs are kept."""
     plain = as_plain(inputs)
     plain["outs"] = sorted(out.path for out in stage.outs)
-    return _digest(plain)
+    return run_digest(plain)
 
 
 def _results(folder: Path) -> list[Path]:
@@ -68,13 +68,3 @@ def _results(folder: Path) -> list[Path]:
 def _folder(cache: ObjectCache, stage: Stage, entry: Entry) -> Path:
     key = run_key(stage, entry)
     return cache.folder / "runs" / key[:2] / key
-
-
-def _digest(plain: dict[str, Any]) -> str:
-    return sha256_bytes(json.dumps(_without_sizes(plain), sort_keys=True).encode())
-
-
-def _without_sizes(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_sizes(part) for key, part in value.items() if key not in ("size", "nfiles")}
-    return [_without_sizes(part) for part in value] if isinstance(value, list) else value

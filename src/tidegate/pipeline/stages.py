@@ -1,10 +1,9 @@
 """Stages as frozen records: what a dvc.yaml or a .dvc file says, with paths seen from the root."""
 
 import re
-from pathlib import Path
 from typing import Literal, NamedTuple
 
-from tidegate.errors import NotFoundError, UsageError
+from tidegate.errors import UsageError
 from tidegate.pipeline.faults import FaultError, Place
 
 PIPELINE = "dvc.yaml"
@@ -102,11 +101,6 @@ def located(fault: FaultError, text: str, file: str) -> UsageError:
     from tidegate.data.yaml import locate
 
     return UsageError(locate(text, fault.place, file), fault.message, hint=fault.hint)
-
-
-def missing_pipeline(root: Path, file: str = PIPELINE) -> NotFoundError:
-    """The error of a project without dvc.yaml."""
-    return NotFoundError(file, f"no such file in {root}", hint="tidegate init")
 
 
 def is_url(path: str) -> bool:

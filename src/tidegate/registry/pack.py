@@ -10,7 +10,7 @@ import msgspec
 
 from tidegate.errors import CorruptError
 from tidegate.registry.sign import SIGNATURE, sign
-from tidegate.store.files import sha256_bytes, sync_folder
+from tidegate.store.files import sha256_bytes, sync_path
 from tidegate.store.lock import hold
 
 MANIFEST = "manifest.json"
@@ -81,9 +81,9 @@ def _write_folder(bundles: Path, digest: str, files: Mapping[str, bytes]) -> Non
     for name, data in files.items():
         _write_final(folder / name, data)
     folder.chmod(0o755)
-    sync_folder(folder)
+    sync_path(folder)
     folder.rename(bundles / digest)
-    sync_folder(bundles)
+    sync_path(bundles)
 
 
 def _write_final(path: Path, data: bytes) -> None:

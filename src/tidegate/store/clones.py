@@ -2,12 +2,11 @@
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.errors import NotFoundError, UnavailableError
-from tidegate.store.git import resolve_commit
+from tidegate.errors import UnavailableError
+from tidegate.store.git import call_git, resolve_commit
 from tidegate.store.layout import Layout
 from tidegate.store.lock import hold
 
@@ -92,7 +91,9 @@ def _clone(url: str, folder: Path) -> None:
 
 
 def _has(folder: Path, name: str) -> bool:
-    done = _run("-C", str(folder), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
+    done = call_git(
+        "-C", str(folder), "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", patience_s=_PATIENCE_S
+    )
     return done.returncode == 0
 
 
@@ -101,32 +102,13 @@ def _ask(folder: Path, *words: str, send: str = "") -> str:
 
 
 def _git(where: str, *words: str, send: str = "") -> str:
-    done = _run(*words, send=send)
+    done = call_git(*words, send=send, patience_s=_PATIENCE_S)
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["git gives no reason"]
         fatal = next((line for line in lines if line.startswith(("fatal: ", "ERROR: "))), lines[-1])
         hint = "check the address and that `git clone` of it works"
         raise UnavailableError(_shown(where), fatal.partition(": ")[2] or fatal, hint=hint)
     return done.stdout
-
-
-def _run(*words: str, send: str = "") -> subprocess.CompletedProcess[str]:
-    """Nobody is there to type a password."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
-    try:
-        return subprocess.run(
-            ["git", *words],
-            input=send,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_PATIENCE_S,
-            env=environment,
-        )
-    except FileNotFoundError:
-        raise NotFoundError("git", "not installed, expected the command", hint="install git") from None
-    except subprocess.TimeoutExpired:
-        raise UnavailableError("git", f"no answer within {_PATIENCE_S:.0f} s, expected one") from None
 
 
 def _shown(url: str) -> str:

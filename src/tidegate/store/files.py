@@ -23,7 +23,7 @@ def write_atomic(path: Path, data: bytes | str, *, durable: bool = True) -> None
         temporary.unlink(missing_ok=True)
         raise
     if durable:
-        sync_folder(path.parent)
+        sync_path(path.parent)
 
 
 def overwrite(path: Path, text: str) -> None:
@@ -59,9 +59,9 @@ def replace(path: Path, data: bytes) -> None:
     fresh.replace(path)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable, such as after a rename."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path | str) -> None:
+    """Make a file's bytes durable, or the names in a folder, such as after a rename."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

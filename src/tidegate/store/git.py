@@ -1,10 +1,11 @@
 """The little that tidegate asks of git."""
 
+import os
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tidegate.errors import TidegateError, UsageError
+from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
 
 FALLBACK = ("-c", "user.name=tidegate", "-c", "user.email=tidegate@localhost")
 
@@ -103,3 +104,26 @@ def ask_git(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
         )
     except FileNotFoundError:
         return subprocess.CompletedProcess(words, 127, "", "git is not installed")
+
+
+def call_git(*words: str, send: str = "", patience_s: float) -> subprocess.CompletedProcess[str]:
+    """Git where it may ask others: nobody is there to type a password, and its words must be the ones we know.
+
+    Raises NotFoundError without git, and UnavailableError when it does not answer in time.
+    """
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
+    try:
+        return subprocess.run(
+            ["git", *words],
+            input=send,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=patience_s,
+            env=environment,
+        )
+    except FileNotFoundError:
+        raise NotFoundError("git", "not installed, expected the command", hint="install git") from None
+    except subprocess.TimeoutExpired:
+        raise UnavailableError("git", f"no answer within {patience_s:.0f} s, expected one") from None

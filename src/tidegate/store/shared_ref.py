@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.errors import NotFoundError, UnavailableError
-from tidegate.store.git import FALLBACK
+from tidegate.errors import UnavailableError
+from tidegate.store.git import FALLBACK, call_git
 
 PATIENCE_S = 120.0
 # what git says when the reference has moved, or is being moved, by somebody else
@@ -102,20 +102,4 @@ def _refused(place: Place, verb: str, said: str) -> UnavailableError:
 
 
 def _run(place: Place, *words: str, send: str = "") -> subprocess.CompletedProcess[str]:
-    """Nobody is there to type a password, and git's words must be the ones we know."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        return subprocess.run(
-            ["git", "-C", str(place.root), *words],
-            input=send,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=PATIENCE_S,
-            env=environment,
-        )
-    except FileNotFoundError:
-        raise NotFoundError("git", "not installed, expected the command", hint="install git") from None
-    except subprocess.TimeoutExpired:
-        raise UnavailableError("git", f"no answer within {PATIENCE_S:.0f} s, expected one") from None
+    return call_git("-C", str(place.root), *words, send=send, patience_s=PATIENCE_S)
