@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from tidegate.data.contract.rules import Check, Column, Contract, Range
+from tidegate.domain import TensorSpec
 from tidegate.project import Serve
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
@@ -50,9 +51,10 @@ class Linear:
     def __init__(self) -> None:
         self.digest = "b" * 64
         self.columns = COLUMNS
-        self.input_name = "input"
-        self.datatype = "FP64"
-        self.answer_type = "BYTES"
+        self.inputs = (TensorSpec("input", "FP64", (-1, 64)),)
+        self.outputs = (TensorSpec("predictions", "INT64", (-1,)), TensorSpec("scores", "FP32", (-1, 10)))
+        self.platform = "onnx_onnxv1"
+        self.is_remote = False
         self._weights = np.random.default_rng(0).normal(size=(64, 10))
 
     def predict(self, rows: np.ndarray) -> tuple[list[int], np.ndarray]:

@@ -5,7 +5,8 @@
 Times are seconds since the epoch (UTC); digests are lower-case hexadecimal SHA-256 unless said.
 """
 
-from typing import Literal
+import math
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -155,10 +156,27 @@ class Rollout(Record, frozen=True):
     because: str = ""
 
 
+class TensorSpec(NamedTuple):
+    """A tensor that a model takes or gives, in the words of the Open Inference Protocol.
+
+    `shape` begins with -1, the rows; of an input, `start` is the column of a row where its values begin.
+    """
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    start: int = 0
+
+    @property
+    def width(self) -> int:
+        """How many columns of a row it takes."""
+        return math.prod(self.shape[1:])
+
+
 class Prediction(msgspec.Struct, frozen=True, array_like=True):
     """One answered request row, as logged before the reply was sent.
 
-    `inputs` is the flat row, `output` the answer as rendered (None when `status` is not 200),
+    `inputs` is the flat row (NaN is a missing number, None a missing text), `output` the answer as rendered (None when `status` is not 200),
     `scores` the class scores when the model gives them, `status` the HTTP status, `flags` the rules of the
     contract that the row breaks although it is served, as `column rule`.
     """
@@ -169,7 +187,7 @@ class Prediction(msgspec.Struct, frozen=True, array_like=True):
     endpoint: str
     bundle: str
     role: Role
-    inputs: tuple[float, ...]
+    inputs: tuple[float | str | None, ...]
     output: str | int | float | None
     scores: tuple[float, ...]
     latency_ms: float

@@ -11,7 +11,7 @@ import uvicorn
 
 from tidegate import __version__
 from tidegate.data.contract import Column, Contract
-from tidegate.domain import Prediction
+from tidegate.domain import Prediction, TensorSpec
 from tidegate.project import Serve
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
@@ -31,9 +31,10 @@ class Largest:
     def __init__(self, digest: str, datatype: str) -> None:
         self.digest = digest
         self.columns = COLUMNS
-        self.input_name = "input"
-        self.datatype = datatype
-        self.answer_type = "BYTES"
+        self.inputs = (TensorSpec("input", datatype, (-1, 3)),)
+        self.outputs = (TensorSpec("predictions", "BYTES", (-1,)), TensorSpec("scores", "FP32", (-1, 3)))
+        self.platform = "onnx_onnxv1"
+        self.is_remote = False
 
     def predict(self, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
         return [COLUMNS[i] for i in rows.argmax(axis=1)], (rows / 2).astype("float32")
@@ -44,7 +45,7 @@ class Counting(Largest):
 
     def __init__(self, digest: str, datatype: str) -> None:
         super().__init__(digest, datatype)
-        self.answer_type = "INT64"
+        self.outputs = (TensorSpec("predictions", "INT64", (-1,)),)
 
     def predict(self, rows: np.ndarray) -> tuple[list[int], np.ndarray]:
         return rows.argmax(axis=1).tolist(), rows[:, :0]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tidegate.data.contract import Column, Contract
-from tidegate.domain import Label, Prediction
+from tidegate.domain import Label, Prediction, TensorSpec
 from tidegate.project import Serve
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
@@ -34,9 +34,10 @@ class FakeModel:
     def __init__(self, digest: str, *, error: BaseException | None = None) -> None:
         self.digest = digest
         self.columns = COLUMNS
-        self.input_name = "input"
-        self.datatype = "FP64"
-        self.answer_type = "BYTES"
+        self.inputs = (TensorSpec("input", "FP64", (-1, 3)),)
+        self.outputs = (TensorSpec("predictions", "BYTES", (-1,)), TensorSpec("scores", "FP32", (-1, 3)))
+        self.platform = "onnx_onnxv1"
+        self.is_remote = False
         self.calls: list[int] = []
         self.threads: list[str] = []
         self.entered = threading.Event()

@@ -20,7 +20,7 @@ from tidegate.monitor.reference import build_reference, encode_reference
 from tidegate.pipeline.lockfile import recorded
 from tidegate.pipeline.project import open_project
 from tidegate.project import CONFIG, Config
-from tidegate.registry.load import matrix_columns
+from tidegate.registry.columns import row_columns
 from tidegate.store.git import head_commit, is_dirty
 from tidegate.store.layout import Layout
 
@@ -78,7 +78,7 @@ def _contract(config: Config, root: Path) -> bytes:
     path = root / config.data.contract
     if path.exists():
         # a contract that cannot be enforced must not reach an endpoint
-        matrix_columns(read_contract(path, config.data.contract), config.data.contract)
+        row_columns(read_contract(path, config.data.contract), config.data.contract)
         return path.read_bytes()
     table = _features(config, read_table(root / config.model.reference))
     return render_contract(infer_contract(config.project.name, table)).encode()

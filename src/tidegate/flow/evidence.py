@@ -16,7 +16,9 @@ from tidegate.monitor.performance import (
 )
 from tidegate.monitor.reference import Reference, parse_reference
 from tidegate.project import Config, parse_config
-from tidegate.registry.load import Bundle, load_model, matrix_columns, open_bundle
+from tidegate.registry.columns import row_columns
+from tidegate.registry.load import Bundle, open_bundle
+from tidegate.registry.model import load_model
 from tidegate.rollout.measure import GRACE_S, Evidence, Meter
 from tidegate.store.layout import Layout
 from tidegate.store.predictions import Cursor, cursor_at, read_labels, read_predictions
@@ -163,5 +165,5 @@ def _open(config: Config, layout: Layout, digest: str) -> Bundle:
 
 def _columns(bundle: Bundle, reference: Reference) -> list[int]:
     """Where in a logged row the reference's columns stand."""
-    names = matrix_columns(bundle.contract)
+    names = row_columns(bundle.contract)
     return [names.index(column.name) for column in reference.columns]

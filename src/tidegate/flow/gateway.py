@@ -16,7 +16,8 @@ from typing import NamedTuple
 from tidegate.domain import Role, Rollout
 from tidegate.errors import TidegateError
 from tidegate.project import Config, load_config
-from tidegate.registry.load import OnnxModel, load_model, open_bundle
+from tidegate.registry.load import open_bundle
+from tidegate.registry.model import Model, load_model
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -45,7 +46,7 @@ class Worker(NamedTuple):
     engine: Engine
     app: App
     metrics: Metrics
-    models: dict[str, OnnxModel]
+    models: dict[str, Model]
 
 
 def main(root: str, supervisor: str, handle: str, name: str) -> None:
@@ -176,7 +177,7 @@ def _arm(worker: Worker, state: State, digest: str, role: Role) -> Arm:
     return Arm(_model(worker, digest), role, version.version if version else 0, number)
 
 
-def _model(worker: Worker, digest: str) -> OnnxModel:
+def _model(worker: Worker, digest: str) -> Model:
     """A model from memory, where the last few stay so that going back needs no loading."""
     model = worker.models.pop(digest, None)
     if model is None:

@@ -21,7 +21,8 @@ from tidegate.gate.read import Wanted, explain_mismatch, read_rows, wanted_by
 from tidegate.gate.report import render_report
 from tidegate.gate.rows import Rows, one_code
 from tidegate.project import Config, Simpler, load_config, parse_config
-from tidegate.registry.load import Bundle, load_model, open_bundle
+from tidegate.registry.load import Bundle, open_bundle
+from tidegate.registry.model import load_model
 from tidegate.store.exchange import decided
 from tidegate.store.files import write_atomic
 from tidegate.store.git import head_commit

@@ -20,7 +20,8 @@ from tidegate.pipeline.explain import changed_values
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config
-from tidegate.registry.load import load_model, open_bundle, read_manifest
+from tidegate.registry.load import open_bundle, read_manifest
+from tidegate.registry.model import load_model
 from tidegate.registry.pack import describe, pack
 from tidegate.registry.releases import next_version
 from tidegate.rollout.plan import expect

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tidegate import __version__
+from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.parse import check_request_id, decode
@@ -101,17 +102,17 @@ def server_metadata() -> dict[str, Any]:
 def model_metadata(route: Route, arm: Arm) -> dict[str, Any]:
     """What the model takes and gives."""
     versions = [str(one.version) for one in (route.stable, route.canary) if one is not None]
-    columns = len(arm.model.columns)
     return {
         "name": route.endpoint,
         "versions": versions,
-        "platform": "onnx_onnxv1",
-        "inputs": [{"name": arm.model.input_name, "datatype": arm.model.datatype, "shape": [-1, columns]}],
-        "outputs": [
-            {"name": PREDICTIONS, "datatype": arm.model.answer_type, "shape": [-1]},
-            {"name": SCORES, "datatype": "FP32", "shape": [-1, -1]},
-        ],
+        "platform": arm.model.platform,
+        "inputs": [_shown(spec) for spec in arm.model.inputs],
+        "outputs": [_shown(spec) for spec in arm.model.outputs],
     }
+
+
+def _shown(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "datatype": spec.datatype, "shape": list(spec.shape)}
 
 
 def datatype_of(answers: Sequence[Answer]) -> str:
@@ -136,11 +137,11 @@ def tensor_rows(tensor: Tensor, arm: Arm, shape: Shape, *, max_rows: int) -> Mat
     """
     import numpy as np
 
-    where, model, width = "inputs[0]", arm.model, shape.width
-    if tensor.name != model.input_name:
-        raise UsageError(f"{where}.name", f"`{tensor.name}`, the model's input is `{model.input_name}`")
-    if tensor.datatype != model.datatype:
-        raise UsageError(f"{where}.datatype", f"`{tensor.datatype}`, the model takes {model.datatype}")
+    where, spec, width = "inputs[0]", arm.model.inputs[0], shape.width
+    if tensor.name != spec.name:
+        raise UsageError(f"{where}.name", f"`{tensor.name}`, the model's input is `{spec.name}`")
+    if tensor.datatype != spec.datatype:
+        raise UsageError(f"{where}.datatype", f"`{tensor.datatype}`, the model takes {spec.datatype}")
     if len(tensor.shape) != 2 or tensor.shape[1] != width or not 1 <= tensor.shape[0] <= max_rows:
         raise UsageError(f"{where}.shape", f"{tensor.shape}, expected [1 to {max_rows}, {width}]")
     cells = _cells(tensor, where)

@@ -3,7 +3,7 @@
 import hashlib
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from tidegate.domain import Role
+from tidegate.domain import Role, TensorSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -12,7 +12,11 @@ Answer = str | int | float
 
 
 class Model(Protocol):
-    """A loaded bundle: numeric rows in, answers and class scores out."""
+    """A loaded bundle: rows in, answers and class scores out.
+
+    Rows are [n, columns], float64 with NaN for null, or objects where a feature is text. `outputs` are the
+    answers and, if there are any, the scores; a model that `is_remote` answers from a process of its own.
+    """
 
     @property
     def digest(self) -> str:
@@ -23,19 +27,23 @@ class Model(Protocol):
         """The names of the columns of a row, in order."""
 
     @property
-    def input_name(self) -> str:
-        """The name of the input tensor."""
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that a row is made of."""
 
     @property
-    def datatype(self) -> str:
-        """The type of the input tensor in the words of the Open Inference Protocol, such as FP32."""
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """The tensors that it answers with."""
 
     @property
-    def answer_type(self) -> str:
-        """The type of the answers in the words of the protocol, such as INT64."""
+    def platform(self) -> str:
+        """What runs it, in the words of the Open Inference Protocol, such as `onnx_onnxv1`."""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether `predict` waits for another process."""
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
-        """Answers and scores [rows, classes] for rows [rows, columns]."""
+        """Answers and scores [n, classes] for rows [n, columns]."""
 
 
 class Arm(NamedTuple):
