@@ -39,8 +39,9 @@ class Step(Record, frozen=True):
 class Comparison(Record, frozen=True):
     """A metric of the candidate beside live: the table that is read first.
 
-    `change` and its interval are in points or in the metric's own unit; `rule` says in words what was asked,
-    "" for a metric that no rule is about, whose `verdict` is None.
+    `unit` is that of the two values; `change` and its interval are differences, of shares in points. `rule`
+    says in words what was asked, "" for a metric that no rule is about, whose `verdict` is None. Every number
+    is None where the gate shows only verdicts.
     """
 
     metric: str
@@ -57,7 +58,7 @@ class Comparison(Record, frozen=True):
 
 
 class Slice(Record, frozen=True):
-    """A part of the test set: `change` of accuracy against live (in a regression of mean absolute error)."""
+    """A part of the test set: accuracy, in a regression the mean absolute error, and its `change` against live."""
 
     name: str
     n: int
@@ -70,7 +71,11 @@ class Slice(Record, frozen=True):
 
 
 class Shown(Record, frozen=True):
-    """A row of the test set that is worth a look; `picture` is a data URL, "" where the row is no image."""
+    """A row of the test set that is worth a look; `picture` is a data URL, "" where the row is no image.
+
+    `confidence` is the candidate's score of its answer. Of a suspect `truth` is the label given, `candidate`
+    the one that the scores suggest, and `confidence` the score of the one given.
+    """
 
     id: str
     truth: str
@@ -81,14 +86,17 @@ class Shown(Record, frozen=True):
 
 
 class Rows(Record, frozen=True):
-    """A group of rows: how many there are, and the first of them."""
+    """A group of rows: how many there are, and the first of them; of numbers those that changed most."""
 
     count: int
     shown: tuple[Shown, ...] = ()
 
 
 class Confusion(Record, frozen=True):
-    """How often a truth was answered so, by the candidate and by live (None with nothing live)."""
+    """How often a truth was answered so, by the candidate and by live.
+
+    Cells that changed; with nothing live (then None) the candidate's most frequent mistakes.
+    """
 
     truth: str
     answer: str
@@ -127,7 +135,9 @@ class Report(Record, frozen=True):
     """Everything that a report says.
 
     Empty fields are left out of every form. `live` names what is served, such as `v3`; `took` is in seconds;
-    `merge` says what a merge would do, a sentence a line.
+    `fixed` and `broken` are rows that only the candidate, or only live, answers right; in a regression those
+    whose error shrank or grew. `merge` says what a merge would do, a sentence a line; `missing` what could not
+    be told, and why.
     """
 
     name: str
@@ -150,3 +160,4 @@ class Report(Record, frozen=True):
     stages: tuple[Stage, ...] = ()
     budget: Budget | None = None
     merge: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
