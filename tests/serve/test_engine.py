@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve import engine as engines
-from tidegate.serve.engine import Answered, Engine, ModelFailedError, predict_together, row_ids
+from tidegate.serve.engine import Answered, Engine, ModelFailedError, row_ids
+from tidegate.serve.predict import predict_together
 from tidegate.serve.route import choose
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
