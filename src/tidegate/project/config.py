@@ -11,6 +11,7 @@ import msgspec
 from tidegate.errors import NotFoundError, UsageError, did_you_mean
 from tidegate.project.gate import Gate, misfit
 from tidegate.project.metric import Task
+from tidegate.project.runtime import Runtime, Small
 from tidegate.project.section import (
     Positive,
     Probability,
@@ -51,11 +52,20 @@ class Data(Section, frozen=True):
 
 
 class Model(Section, frozen=True):
-    """The artifact that ships, the rows that drift is measured against, names for class indices."""
+    """The artifact that ships, the rows that drift is measured against, names for class indices.
+
+    With a `predictor`, `FILE:CLASS`, the artifact is what that class loads, a file or a folder. Any other model
+    is converted to ONNX if at most the share `max_disagreements` of its answers on the held-out rows differs
+    and no score by more than `tolerance`.
+    """
 
     path: str = "model/artifacts/model.onnx"
     reference: str = "data/processed/train.csv"
     labels: tuple[str, ...] = ()
+    predictor: Annotated[str, msgspec.Meta(pattern=r"^$|^[^:]+\.py:[A-Za-z_]\w*$")] = ""
+    convert: Literal["auto", "never", "require"] = "auto"
+    tolerance: Small = 1e-5
+    max_disagreements: Small = 0.0
 
 
 class Serve(Section, frozen=True):
@@ -135,6 +145,7 @@ class Config(Section, frozen=True):
     rollout: Rollout = Rollout()
     monitor: Monitor = Monitor()
     sign: Sign = Sign()
+    runtime: Runtime = Runtime()
 
     def __post_init__(self) -> None:
         """Refuse a metric that the task's answers do not have."""
