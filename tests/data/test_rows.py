@@ -16,7 +16,7 @@ from tidegate.data.contract.bounds import MAX_LISTED, compile_matrix
 from tidegate.data.contract.check import check_tables
 from tidegate.data.contract.example import example_row
 from tidegate.data.contract.rows import compile_rows
-from tidegate.data.contract.rules import Check, Items, Range, RowRule, Serving, TableRules
+from tidegate.data.contract.rules import Allowance, Check, Items, Range, RowRule, Serving, TableRules
 
 AGE = Column("age", "integer", True, "feature", (Check("range", Range(0, 120)),))
 PLAN = Column("plan", "string", True, "feature", (Check("values", ("free", "pro")),))
@@ -155,6 +155,35 @@ def test_each_rule_of_a_column_is_held_for_one_value(
     assert [value for value in wrong if len(checker.violations({"x": value})) != 1] == []
 
 
+@pytest.mark.parametrize("is_required", [True, False])
+def test_a_check_that_allows_no_null_makes_a_value_required(is_required: bool) -> None:
+    column = Column("x", "number", is_required, checks=(Check("required"),))
+    checker, matrix = compile_rows(Contract("c", (column,))), compile_matrix(Contract("c", (column,)))
+    assert checker.violations({"x": 1.0}) == () == matrix.violations(np.array([[1.0]]), ["row"])
+    assert [one.rule for one in checker.violations({"x": None})] == ["required"]
+    assert [one.rule for one in matrix.violations(np.array([[np.nan]]), ["row"])] == ["required"]
+
+
+def test_infinity_is_found_beside_a_range_with_exceptions() -> None:
+    some = Check("range", Range(0, 1), Allowance(high=5))
+    checker = compile_rows(Contract("c", (Column("x", "number", checks=(some,)),)))
+    assert checker.violations({"x": 2.0}) == ()
+    assert [one.rule for one in checker.violations({"x": math.inf})] == ["finite"]
+
+
+@pytest.mark.parametrize("kind", ["number", "integer"])
+def test_a_bound_that_no_float_can_hold_is_kept_to_the_number(kind: str) -> None:
+    bound = 2**53 + 3  # as a float this is one more
+    column = Column("x", kind, checks=(Check("range", Range(-bound, bound)),))
+    checker, matrix = compile_rows(Contract("c", (column,))), compile_matrix(Contract("c", (column,)))
+    for inside, beyond in ((2**53 + 2, 2**53 + 4), (-(2**53) - 2, -(2**53) - 4)):
+        for value, many in ((inside, 0), (beyond, 1)):
+            given = float(value) if kind == "number" else value
+            assert len(checker.judge.violations({"x": given}, "row")) == many
+            assert len(checker.violations({"x": given})) == many
+            assert len(matrix.violations(np.array([[float(value)]]), ["row"])) == many
+
+
 def test_names_that_no_program_would_choose_are_compiled() -> None:
     columns = tuple(Column(name, "integer") for name in ("größe 1", "", "class", "a.b", '"', "f0"))
     assert compile_rows(Contract("c", columns)).violations({column.name: 1 for column in columns}) == ()
@@ -230,6 +259,15 @@ def test_a_table_breaks_the_rules_that_its_rows_break(
         for one in checker.violations(row):
             seen[one.column, one.rule] = seen.get((one.column, one.rule), 0) + 1
     assert counted == seen
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(tables())
+def test_the_fast_look_and_the_full_one_agree(made: tuple[Contract, list[dict[str, Any]]]) -> None:
+    contract, rows = made
+    checker = compile_rows(contract)
+    for row in rows:
+        assert checker.violations(row) == checker.judge.violations(row, "row")
 
 
 @settings(max_examples=150, deadline=None, derandomize=True)

@@ -1,10 +1,11 @@
 """A matrix of numbers against the contract, as the endpoint has it: one comparison when all is fine."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidegate.data.contract.judge import list_violations, row_checks
+from tidegate.data.contract.judge import row_checks
 from tidegate.data.contract.rows import RowCheck, compile_rows
 from tidegate.data.contract.rules import Column, Contract, Items, Range, Violation, argument_of
 
@@ -15,12 +16,16 @@ MAX_LISTED = 1000
 
 
 class Slot(NamedTuple):
-    """Where a feature stands in the matrix: its first column, how many it takes, and the shape they fold to."""
+    """Where a feature stands in the matrix: its first column, how many it takes, and the shape they fold to.
+
+    `native` makes a number of the matrix what it stands for.
+    """
 
     column: Column
     start: int
     width: int
     shape: tuple[int, ...]
+    native: Callable[[float], object]
 
 
 class MatrixCheck(NamedTuple):
@@ -60,13 +65,10 @@ class MatrixCheck(NamedTuple):
         self, rows: "np.ndarray", paths: Sequence[str], suspects: Sequence[int]
     ) -> tuple[Violation, ...]:
         found: list[Violation] = []
+        look = self.row.violations if self.closer else self.row.judge.violations
         for i in suspects:
             row = unfold(self.slots, rows[i].tolist())
-            found += (
-                self.row.violations(row, paths[i])
-                if self.closer
-                else list_violations(self.row.contract, self.row.rules, row=row, path=paths[i])
-            )
+            found += look(row, paths[i])
             if len(found) >= MAX_LISTED:
                 break
         return tuple(found[:MAX_LISTED])
@@ -76,7 +78,8 @@ def compile_matrix(contract: Contract) -> MatrixCheck:
     """The check of the features as one matrix of numbers, arrays flattened; text is none of its business."""
     import numpy as np
 
-    slots = make_slots(contract)
+    check = compile_rows(contract)
+    slots = make_slots(check.contract)
     width = sum(slot.width for slot in slots)
     low, high = np.full(width, -np.finfo(float).max), np.full(width, np.finfo(float).max)
     nullable, whole = np.zeros(width, dtype=bool), np.zeros(width, dtype=bool)
@@ -85,7 +88,6 @@ def compile_matrix(contract: Contract) -> MatrixCheck:
         low[part], high[part] = _ends(slot.column)
         nullable[part] = not slot.column.is_required
         whole[part] = _kind(slot.column) in ("integer", "boolean")
-    check = compile_rows(contract)
     closer = bool(check.rules) or any(_needs_more(column) for column in contract.columns)
     return MatrixCheck(
         check, slots, low, high, nullable if nullable.any() else None, whole if whole.any() else None, closer
@@ -99,7 +101,7 @@ def make_slots(contract: Contract) -> tuple[Slot, ...]:
         items = argument_of(column, "items")
         shape = items.shape if items is not None and -1 not in items.shape else ()
         width = math.prod(shape)
-        found.append(Slot(column, start, width, shape))
+        found.append(Slot(column, start, width, shape, _NATIVE.get(_kind(column), _number)))
         start += width
     return tuple(found)
 
@@ -107,29 +109,31 @@ def make_slots(contract: Contract) -> tuple[Slot, ...]:
 def unfold(slots: Sequence[Slot], values: Sequence[float]) -> dict[str, object]:
     """A row of the matrix as the object that it stands for: NaN is null, 0 and 1 are booleans where so declared."""
     return {
-        slot.column.name: _folded(
-            slot.shape, [_native(slot.column, v) for v in values[slot.start : slot.start + slot.width]]
-        )
+        slot.column.name: _folded(slot, values) if slot.shape else slot.native(values[slot.start])
         for slot in slots
     }
 
 
-def _folded(shape: Sequence[int], values: list[object]) -> object:
-    if not shape:
-        return values[0]
-    if len(shape) == 1:
-        return values
-    step = len(values) // shape[0]
-    return [_folded(shape[1:], values[i * step : (i + 1) * step]) for i in range(shape[0])]
+def _folded(slot: Slot, values: Sequence[float]) -> object:
+    cells: list[Any] = [slot.native(value) for value in values[slot.start : slot.start + slot.width]]
+    for size in reversed(slot.shape[1:]):
+        cells = [cells[i : i + size] for i in range(0, len(cells), size)]
+    return cells
 
 
-def _native(column: Column, value: float) -> object:
-    if math.isnan(value):
-        return None
-    kind = _kind(column)
-    if kind == "boolean" and value in (0, 1):
-        return bool(value)
-    return int(value) if kind == "integer" and math.isfinite(value) and value.is_integer() else value
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _integer(value: float) -> float | None:
+    return int(value) if math.isfinite(value) and value == math.floor(value) else _number(value)
+
+
+def _boolean(value: float) -> float | None:
+    return bool(value) if value in (0, 1) else _number(value)
+
+
+_NATIVE: dict[str, Callable[[float], object]] = {"integer": _integer, "boolean": _boolean}
 
 
 def _kind(column: Column) -> str:
@@ -138,21 +142,27 @@ def _kind(column: Column) -> str:
 
 
 def _ends(column: Column) -> tuple[float, float]:
-    """The smallest and largest allowed float64; the neighbor of a bound that is itself not allowed."""
-    largest = 1.7976931348623157e308
+    """The smallest and largest allowed float64."""
     if _kind(column) == "boolean":
         return 0.0, 1.0
     items: Items | None = argument_of(column, "items")
     checks = row_checks(column) if items is None else items.checks
     limits = next((check.argument for check in checks if check.rule == "range"), Range())
     if _kind(column) not in ("number", "integer"):
-        return -largest, largest
-    low = -largest if limits.low is None else float(limits.low)
-    high = largest if limits.high is None else float(limits.high)
+        limits = Range()
+    low, high, largest = limits.low, limits.high, sys.float_info.max
     return (
-        math.nextafter(low, math.inf) if limits.is_low_open else low,
-        math.nextafter(high, -math.inf) if limits.is_high_open else high,
+        -largest if low is None else _allowed(float(low), low, is_open=limits.is_low_open, inside=math.inf),
+        largest
+        if high is None
+        else _allowed(float(high), high, is_open=limits.is_high_open, inside=-math.inf),
     )
+
+
+def _allowed(near: float, bound: Any, *, is_open: bool, inside: float) -> float:
+    """The float64 next to a bound that is itself allowed; `inside` is the infinity on the side of what is."""
+    is_beyond = near < bound if inside > 0 else near > bound
+    return math.nextafter(near, inside) if is_beyond or (is_open and near == bound) else near
 
 
 def _needs_more(column: Column) -> bool:

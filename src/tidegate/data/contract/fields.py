@@ -79,9 +79,9 @@ def _is_small(value: object) -> bool:
 
 
 def _bounds(limits: Range, kind: str) -> dict[str, Any] | None:
-    """The bounds as msgspec says them; None when an integer's bound is beyond what a float counts exactly."""
+    """The bounds as msgspec says them; None when one is beyond what a float counts exactly."""
     low, high = limits.low, limits.high
-    if kind == "integer" and any(end is not None and abs(float(end)) >= EXACT for end in (low, high)):
+    if any(_is_inexact(end, kind) for end in (low, high)):
         return None
     found: dict[str, Any] = {}
     if low is not None:
@@ -93,6 +93,10 @@ def _bounds(limits: Range, kind: str) -> dict[str, Any] | None:
             high, kind, limits.is_high_open, math.ceil, math.floor
         )
     return found
+
+
+def _is_inexact(end: Any, kind: str) -> bool:
+    return end is not None and abs(end) >= EXACT and (kind == "integer" or isinstance(end, int))
 
 
 def _whole(bound: Any, kind: str, is_open: Any, outer: Any, inner: Any) -> Any:

@@ -5,17 +5,17 @@ from typing import Any, NamedTuple
 
 from tidegate.data.contract.expression import parse_expression
 from tidegate.data.contract.fields import FieldType, row_type
-from tidegate.data.contract.judge import RowRun, list_violations, row_checks
-from tidegate.data.contract.rules import Check, Column, Contract, Violation, argument_of
-from tidegate.data.contract.value import WRONG, breaks, read_value
+from tidegate.data.contract.judge import Judge, RowRun, as_required, compile_judge, row_checks
+from tidegate.data.contract.rules import Check, Column, Contract, Violation
+from tidegate.data.contract.value import WRONG, Breach, Read, breach_of, reader_of
 
 
 class Rest(NamedTuple):
     """A check of one column that the compiled type does not make."""
 
     name: str
-    column: Column
-    check: Check
+    read: Read
+    breaks: Breach
 
 
 class RowCheck(NamedTuple):
@@ -26,21 +26,22 @@ class RowCheck(NamedTuple):
     rest: tuple[Rest, ...]
     rules: tuple[RowRun, ...]
     unbounded: tuple[str, ...]
+    judge: Judge
 
     def violations(self, row: Mapping[str, Any], path: str = "row") -> tuple[Violation, ...]:
         """Everything that is wrong with a decoded JSON object, in the order of the columns; () when it is fine."""
         import msgspec
 
         if self.type is None:
-            return list_violations(self.contract, self.rules, row=row, path=path)
+            return self.judge.violations(row, path)
         try:
             msgspec.convert(row, self.type)
         except (msgspec.ValidationError, OverflowError):
-            return list_violations(self.contract, self.rules, row=row, path=path)
+            return self.judge.violations(row, path)
         for name in self.unbounded:
             value = row.get(name)
             if value is not None and value - value != 0:
-                return list_violations(self.contract, self.rules, row=row, path=path)
+                return self.judge.violations(row, path)
         if self.rest or self.rules:
             return self._look_closer(row, path)
         return ()
@@ -48,32 +49,30 @@ class RowCheck(NamedTuple):
     def _look_closer(self, row: Mapping[str, Any], path: str) -> tuple[Violation, ...]:
         """The checks that the type has not made; the type has made sure of the kinds."""
         for rest in self.rest:
-            value = row.get(rest.name)
-            if value is None:
-                continue
-            read = read_value(rest.column, value)
-            if read is WRONG or breaks(rest.check, read):
-                return list_violations(self.contract, self.rules, row=row, path=path)
+            read = rest.read(row.get(rest.name))
+            if read is not None and (read is WRONG or rest.breaks(read)):
+                return self.judge.violations(row, path)
         for rule in self.rules:
             if rule.run(row) is False:
-                return list_violations(self.contract, self.rules, row=row, path=path)
+                return self.judge.violations(row, path)
         return ()
 
 
 def compile_rows(contract: Contract) -> RowCheck:
     """The check of one row of features, compiled once."""
+    contract = as_required(contract)
     type_, covered = row_type(contract)
     rest = tuple(
-        Rest(column.name, column, check)
+        Rest(column.name, reader_of(column), breach_of(check))
         for column in contract.columns
         for check in (*_text_type(column), *row_checks(column))
         if (column.name, check.rule) not in covered
     )
-    bounded = {column.name for column in contract.columns if _is_bounded(column)}
-    numbers = [column.name for column in contract.columns if column.kind == "number"]
-    return RowCheck(
-        contract, type_, rest, compile_rules(contract), tuple(name for name in numbers if name not in bounded)
+    rules = compile_rules(contract)
+    unbounded = tuple(
+        column.name for column in contract.columns if column.kind == "number" and not _is_bounded(column)
     )
+    return RowCheck(contract, type_, rest, rules, unbounded, compile_judge(contract, rules))
 
 
 def compile_rules(contract: Contract) -> tuple[RowRun, ...]:
@@ -105,8 +104,11 @@ def columns_of(expression: str, contract: Contract) -> set[str]:
 
 
 def _is_bounded(column: Column) -> bool:
-    limits = argument_of(column, "range")
-    return limits is not None and limits.low is not None and limits.high is not None
+    """Whether the type of a number keeps infinity out."""
+    return any(
+        check.rule == "range" and None not in (check.argument.low, check.argument.high)
+        for check in row_checks(column)
+    )
 
 
 def _text_type(column: Column) -> tuple[Check, ...]:

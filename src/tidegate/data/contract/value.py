@@ -1,4 +1,4 @@
-"""One value against one check: what it is as its column's kind, and whether it breaks the rule."""
+"""One value against one check, both compiled: what it is as its column's kind, and whether it breaks the rule."""
 
 import math
 import re
@@ -10,21 +10,28 @@ from typing import Any
 from tidegate.data.contract.rules import Check, Column, Items, Range, read_timestamp
 
 WRONG = object()
+Breach = Callable[[Any], bool]
+Read = Callable[[Any], Any]
 
 
-def is_missing(column: Column, value: Any) -> bool:
-    """Whether a value stands for none: null, and NaN where the column says so."""
-    return value is None or (column.is_nan_missing and isinstance(value, float) and math.isnan(value))
+def reader_of(column: Column) -> Read:
+    """What reads a value as its column's kind: None for a missing one, WRONG for what is of another kind.
+
+    Null stands for a missing one, and so does NaN where the column says so.
+    """
+    read = _READ[column.kind]
+    if column.is_nan_missing:
+        return lambda value: None if value is None or _is_nan(value) else read(value)
+    return lambda value: None if value is None else read(value)
 
 
-def read_value(column: Column, value: Any) -> Any:
-    """The value as its column's kind, None for a missing one, WRONG for what is of another kind."""
-    if is_missing(column, value):
-        return None
-    return _READ[column.kind](value)
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
 
 
 def _read_number(value: Any) -> Any:
+    if type(value) is float:  # most are
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return WRONG
     try:
@@ -51,7 +58,7 @@ def _read_text_as(read: Callable[[str], Any], value: Any) -> Any:
         return WRONG
 
 
-_READ: dict[str, Callable[[Any], Any]] = {
+_READ: dict[str, Read] = {
     "number": _read_number,
     "integer": _read_integer,
     "string": partial(_of_type, str),
@@ -62,18 +69,33 @@ _READ: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def breaks(check: Check, value: Any) -> bool:
-    """Whether a value that was read as its column's kind breaks the check."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return check.rule == "finite"
-    return _BREAKS[check.rule](check.argument, value)
+def breach_of(check: Check) -> Breach:
+    """Whether a value breaks the check, compiled; the value is read as its column's kind and not missing.
+
+    A number is finite: one that is not breaks nothing but `finite`.
+    """
+    return _BREACHES[check.rule](check.argument)
 
 
-def _outside(limits: Range, value: Any) -> bool:
-    low, high = (read_bound(bound) for bound in (limits.low, limits.high))
-    below = low is not None and (value <= low if limits.is_low_open else value < low)
-    above = high is not None and (value >= high if limits.is_high_open else value > high)
-    return bool(below or above)
+def is_finite(value: Any) -> bool:
+    """Whether a value is anything but NaN and the infinities."""
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _keeps(_argument: Any) -> Breach:
+    return lambda _value: False
+
+
+def _outside(limits: Range) -> Breach:
+    low, high = read_bound(limits.low), read_bound(limits.high)
+    is_low_open, is_high_open = limits.is_low_open, limits.is_high_open
+
+    def is_outside(value: Any) -> bool:
+        if low is not None and (value <= low if is_low_open else value < low):
+            return True
+        return high is not None and bool(value >= high if is_high_open else value > high)
+
+    return is_outside
 
 
 def read_bound(bound: float | str | None) -> Any:
@@ -89,8 +111,22 @@ def is_off_step(step: float, value: float) -> bool:
     return math.isfinite(steps) and abs(steps - round(steps)) > 1e-9 * max(1.0, abs(steps))
 
 
-def _mismatches(pattern: str, value: str) -> bool:
-    return re.search(python_pattern(pattern), value) is None
+def _off_step(step: float) -> Breach:
+    return partial(is_off_step, step)
+
+
+def _foreign(values: Sequence[Any]) -> Breach:
+    known = frozenset(values)
+    return lambda value: value not in known
+
+
+def _among(values: Sequence[Any]) -> Breach:
+    return frozenset(values).__contains__
+
+
+def _mismatch(pattern: str) -> Breach:
+    search = re.compile(python_pattern(pattern)).search
+    return lambda value: search(value) is None
 
 
 def python_pattern(pattern: str) -> str:
@@ -99,34 +135,47 @@ def python_pattern(pattern: str) -> str:
     return "(?a)" + (pattern[:-1] + r"\Z" if ends else pattern)
 
 
-def _wrong_items(items: Items, value: Any) -> bool:
-    column = Column("", items.kind, checks=items.checks)
-    return not _has_shape(value, items.shape, items.size) or any(
-        (read := read_value(column, item)) in (None, WRONG)
-        or any(breaks(check, read) for check in [Check("finite"), *items.checks])
-        for item in _flat(value, len(items.shape))
-    )
+def _wrong_length(size: Range) -> Breach:
+    is_outside = _outside(size)
+    return lambda value: is_outside(len(value))
 
 
-def _has_shape(value: Any, shape: Sequence[int], size: Range) -> bool:
-    if not isinstance(value, list):
-        return False
-    fits = len(value) == shape[0] if shape[0] >= 0 else not _outside(size, len(value))
-    return fits and (len(shape) == 1 or all(_has_shape(item, shape[1:], Range()) for item in value))
+def _wrong_items(items: Items) -> Breach:
+    read, depth = reader_of(Column("", items.kind)), len(items.shape)
+    has_shape, tests = _shape_of(items.shape, items.size), [breach_of(check) for check in items.checks]
+
+    def is_wrong(item: Any) -> bool:
+        value = read(item)
+        return value is None or value is WRONG or not is_finite(value) or any(test(value) for test in tests)
+
+    return lambda value: not has_shape(value) or any(map(is_wrong, _flat(value, depth)))
+
+
+def _shape_of(shape: Sequence[int], size: Range) -> Breach:
+    """Whether a list has these dimensions; `size` bounds the first when it may be any."""
+    length, is_outside = shape[0], _outside(size)
+    inner = _shape_of(shape[1:], Range()) if len(shape) > 1 else None
+
+    def has_shape(value: Any) -> bool:
+        if not isinstance(value, list):
+            return False
+        fits = len(value) == length if length >= 0 else not is_outside(len(value))
+        return fits and (inner is None or all(map(inner, value)))
+
+    return has_shape
 
 
 def _flat(value: list[Any], depth: int) -> list[Any]:
     return value if depth == 1 else [item for inner in value for item in _flat(inner, depth - 1)]
 
 
-_BREAKS: dict[str, Callable[[Any, Any], bool]] = {
-    "type": lambda _argument, _value: False,
-    "finite": lambda _argument, _value: False,
+_BREACHES: dict[str, Callable[[Any], Breach]] = {
+    "type": _keeps,
     "range": _outside,
-    "step": is_off_step,
-    "values": lambda values, value: value not in values,
-    "missing": lambda values, value: value in values,
-    "pattern": _mismatches,
-    "length": lambda size, value: _outside(size, len(value)),
+    "step": _off_step,
+    "values": _foreign,
+    "missing": _among,
+    "pattern": _mismatch,
+    "length": _wrong_length,
     "items": _wrong_items,
 }
