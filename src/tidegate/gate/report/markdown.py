@@ -1,102 +1,100 @@
-"""A decision as a page for the reviewer: rendered from what was recorded, nothing computed again."""
+"""The report as Markdown for a comment on a pull request: the first line answers, the rest fits in 60 KB."""
 
-from collections.abc import Iterable
-
-from tidegate.domain import Decision, Finding
-from tidegate.gate.words import say, say_interval
+from tidegate.domain import Decision
+from tidegate.gate.report.answer import MARKS, answer
+from tidegate.gate.report.causes import TONES
+from tidegate.gate.report.record import Report
+from tidegate.gate.report.section import Section
+from tidegate.gate.report.sections import identity, sections
+from tidegate.gate.report.sentence import cell, clean, markdown
 from tidegate.project import Gate
 
-HEADLINES = {
-    "pass": "✅ {name}: may ship, every rule is proven",
-    "block": "❌ {name}: must not ship, {names}",
-    "underpowered": "⏸ {name}: cannot tell yet, {names}",
-    "hold": "⏸ {name}: on hold, {names}",
-}
+LIMIT = 60_000
+MOST_ROWS = 60
+FOOT = 400
+WITH_PICTURES = "The HTML report shows their pictures."
 
-NOT_COVERED = (
-    "Other traffic: the verdict speaks for the population that the rows are a random sample of.",
-    "The training recipe: this artifact was judged, another seed gives another one.",
-    "Slices that nobody listed, and slices too small to test.",
-    "Candidates tuned on the numbers of this page: the budget bounds what is chosen by passing or not.",
-    "Test sets that share rows: each content of the test set has a budget of its own.",
-)
+
+def render_markdown(report: Report) -> str:
+    """GitHub's and GitLab's Markdown, always shorter than 60 KB: the least important rows go first."""
+    head = [_headline(report), *_under(report)]
+    room = LIMIT - FOOT - sum(_size(part) + 2 for part in head)
+    kept = _fit([_first(section) for section in sections(report)], room)
+    return "\n\n".join([*head, *(_section(section) for section in kept)]) + "\n"
 
 
 def render_report(decision: Decision, *, name: str, gate: Gate) -> str:
-    """The Markdown of one decision about the project `name`; its first line says whether to ship."""
-    parts = [
-        f"### {_headline(decision, name)}",
-        _identity(decision),
-        _table(decision.findings),
-        "\n".join(f"- `{_escaped(found.check)}`: {_escaped(found.because)}." for found in decision.findings),
-        _hypotheses(decision),
-        _budget(decision, gate),
-        "**Not covered.**\n" + "\n".join(f"- {line}" for line in NOT_COVERED),
-    ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    """The Markdown of one decision alone, about the project `name`."""
+    return render_markdown(Report(name, decision.commit, decision.at, decision=decision))
 
 
-def _headline(decision: Decision, name: str) -> str:
-    judged = [found for found in decision.findings if found.severity == "block"]
-    at_fault = [found.check for found in judged if found.verdict == decision.verdict]
-    names = ", ".join(f"`{_escaped(check)}`" for check in at_fault)
-    return HEADLINES[decision.verdict].format(name=name, names=names)
+def _headline(report: Report) -> str:
+    found = answer(report)
+    return f"### {MARKS[found.tone]} {markdown(report.name or 'tidegate')}: {markdown(found.sentence)}"
 
 
-def _identity(decision: Decision) -> str:
-    live = f"live `{decision.baseline[:12]}`" if decision.baseline else "nothing live"
-    commit = f" · commit `{decision.commit[:7]}`" if decision.commit else ""
-    return (
-        f"Candidate `{decision.candidate[:12]}` against {live} on test set `{decision.test_set[:12]}`{commit}"
-    )
+def _under(report: Report) -> list[str]:
+    pieces = " · ".join(markdown(piece) for piece in identity(report))
+    steps = " · ".join(f"{MARKS[TONES[step.outcome]]} {step.name}" for step in report.steps)
+    return [line for line in (pieces, steps) if line]
 
 
-def _table(findings: Iterable[Finding]) -> str:
-    rows = [("check", "verdict", "estimate", "interval", "rows", "rows needed")]
-    rows += [("---", "---", "---:", "---:", "---:", "---:")]
-    rows += [_cells(found) for found in findings if found.check != "budget"]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows) if len(rows) > 2 else ""
+def _section(section: Section) -> str:
+    body = "\n\n".join(part for part in (_rows(section), _left_out(section), _note(section)) if part)
+    title = markdown(section.title)
+    if section.is_folded:
+        return f"<details><summary>{_summary(section.title)}</summary>\n\n{body}\n\n</details>"
+    return f"**{title}**\n\n{body}"
 
 
-def _cells(found: Finding) -> tuple[str, str, str, str, str, str]:
-    needed = f"{found.n_needed:,}" if found.n_needed else ""
-    estimate = "" if found.estimate is None else say(found.estimate, found.unit)
-    ends = found.low is not None and found.high is not None
-    span = say_interval(found.low or 0.0, found.high or 0.0, found.unit) if ends else ""
-    verdict = found.verdict if found.severity == "block" else f"{found.verdict} (warning)"
-    check = _escaped(found.check).replace("|", "\\|")
-    return check, verdict, estimate, span, f"{found.n:,}", needed
+def _rows(section: Section) -> str:
+    if not section.rows:
+        return ""
+    if not section.columns:
+        return "\n".join(f"- {markdown(row.cells[0])}" for row in section.rows)
+    ruler = ["---", *("---:" if _is_number(name) else "---" for name in section.columns[1:])]
+    lines = [[cell(name) for name in section.columns], ruler]
+    lines += [[cell(text) for text in row.cells] for row in section.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _hypotheses(decision: Decision) -> str:
-    """What each test tried to refute, in words; of slices once for all."""
-    nulls = {
-        (found.kind if found.kind == "slices" else found.check, found.guarantee, found.null): found
-        for found in decision.findings
-        if found.null
-    }
-    lines = [f"- `{_escaped(check)}` ({kind}) {_aim(found)}." for (check, kind, _), found in nulls.items()]
-    return "\n".join(["**What was tested.**", *lines]) if lines else ""
+def _left_out(section: Section) -> str:
+    more = max(section.total, len(section.rows)) - len(section.rows)
+    return f"_{more:,} more not shown here._" if more > 0 else ""
 
 
-def _aim(found: Finding) -> str:
-    opens = found.kind in ("slices", "labels", "distribution") and "or more" not in found.null
-    where = ", in any slice" if found.kind == "slices" else ""
-    return f"{'blocks' if opens else 'passes'} by refuting{where}: {_escaped(found.null)}"
+def _note(section: Section) -> str:
+    pictured = any(row.picture for row in section.rows)
+    return " ".join(part for part in (markdown(section.note), WITH_PICTURES if pictured else "") if part)
 
 
-def _budget(decision: Decision, gate: Gate) -> str:
-    spent = f"**Test budget.** Submission {decision.submission} of {gate.submissions} on this test set"
-    if not decision.error:
-        return f"{spent}: fresh labels needed."
-    return (
-        f"{spent}, passing tested at error {decision.error:.3g}: "
-        f"over all of them a bad candidate passes with probability {gate.error:g} at most. "
-        "The low end of an interval (of `churn` the high end) is drawn at that error, "
-        f"the other end at {gate.error:g}: an interval clear of its bound is the verdict."
-    )
+def _summary(title: str) -> str:
+    from html import escape
+
+    return escape(clean(title))
 
 
-def _escaped(text: str) -> str:
-    """A slice's value may hold what Markdown takes for the end of the line or of code."""
-    return " ".join(text.split()).replace("`", "'")
+def _is_number(column: str) -> bool:
+    return column in ("rows", "difference", "confidence", "took", "candidate", "change (95 % interval)")
+
+
+def _first(section: Section) -> Section:
+    """Even with room to spare nobody reads hundreds of rows."""
+    total = max(section.total, len(section.rows))
+    return section._replace(rows=section.rows[:MOST_ROWS], total=total)
+
+
+def _fit(found: list[Section], room: int) -> list[Section]:
+    """The sections cut to `room` bytes: the last rows of the highest rank go first, halves at a time."""
+    sizes = [_size(_section(section)) + 2 for section in found]
+    order = sorted(range(len(found)), key=lambda place: (-found[place].rank, -place))
+    for place in order:
+        while sum(sizes) > room and found[place].rows:
+            rows = found[place].rows
+            found[place] = found[place]._replace(rows=rows[: len(rows) // 2])
+            sizes[place] = _size(_section(found[place])) + 2
+    return found
+
+
+def _size(text: str) -> int:
+    return len(text.encode())

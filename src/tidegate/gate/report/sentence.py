@@ -1,0 +1,63 @@
+"""Sentences with `code` in them: how every word from outside gets into a report, whatever it holds.
+
+A sentence is plain text in which backticks mark what is quoted. Each form of the report takes it apart by `parts`
+and escapes each part by its own rules, so that no text can break out of its place.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+JOINERS = "\u200c\u200d"
+LONGEST = 400
+REFERENCE = re.compile(r"(?<=[@#!~%$&^])(?=\w)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
+SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~|$&!])")
+OPENING = re.compile(r"^(\d{0,9})([-+=.)/])")
+
+
+def clean(text: str) -> str:
+    """One line without what no reader should meet: control characters, halves of characters, turned directions."""
+    seen = "".join(char if _is_seen(char) else "\ufffd" for char in " ".join(text.split()))
+    return seen if len(seen) <= LONGEST else f"{seen[: LONGEST - 1]}…"
+
+
+def quote(text: str) -> str:
+    """A name from outside as a quoted part of a sentence."""
+    return f"`{clean(text).replace('`', chr(39))}`" if text.strip() else "` `"
+
+
+def parts(sentence: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a sentence, each with whether it is quoted; a backtick without its pair is a plain one."""
+    pieces = clean(sentence).split("`")
+    for index, piece in enumerate(pieces):
+        is_code = index % 2 == 1 and index < len(pieces) - 1
+        if piece or is_code:
+            yield piece or " ", is_code
+
+
+def plain(sentence: str) -> str:
+    """A sentence for forms without any markup."""
+    return clean(sentence)
+
+
+def markdown(sentence: str) -> str:
+    """A sentence as Markdown that names nobody, links nowhere and stays within its line."""
+    escaped = "".join(_code(text) if is_code else _prose(text) for text, is_code in parts(sentence))
+    return OPENING.sub(r"\1\\\2", escaped)
+
+
+def cell(sentence: str) -> str:
+    """A sentence as a cell of a Markdown table; a backslash before a bar would undo the bar's own."""
+    return re.sub(r"\\+(?=\|)", "", markdown(sentence).replace("\\|", "|")).replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    return f"` {text} `" if text.startswith(" ") and text.strip() else f"`{text}`"
+
+
+def _prose(text: str) -> str:
+    return SPECIAL.sub(r"\\\1", REFERENCE.sub("\u200b", text))
+
+
+def _is_seen(char: str) -> bool:
+    return char in JOINERS or char == " " or unicodedata.category(char)[0] not in "CZ"
