@@ -6,7 +6,9 @@ import pytest
 
 from tidegate.errors import UsageError
 from tidegate.flow.check import RefusedError, read_contract
+from tidegate.flow.imports import Importing, import_url
 from tidegate.flow.repro import repro
+from tidegate.flow.track import Adding, add
 from tidegate.pipeline.job import Listener, Options, Request
 
 STAGES = """stages:
@@ -106,6 +108,78 @@ def test_a_refused_stage_runs_again_and_passes_once_it_is_mended(root: Path) -> 
     assert lock(root) == ""
     write(root, "raw.csv", a=1)
     assert run(root)[0] == [("split", "ran"), ("count", "ran")]
+
+
+@pytest.fixture
+def imported(root: Path) -> Path:
+    """The same with the train split imported, and followed, from a file beside the project."""
+    write(root.parent, "store.csv", a=30, b=40)
+    (root / "dvc.yaml").write_text(COUNT)
+    (root / "out").mkdir()
+    import_url(root, str(root.parent / "store.csv"), Importing("out/train.csv"))
+    (root / IMPORT).write_text((root / IMPORT).read_text().replace("frozen: true\n", ""))
+    return root
+
+
+COUNT = """stages:
+  count:
+    cmd: wc -l < out/train.csv > lines.txt
+    deps: [out/train.csv]
+    outs: [lines.txt]
+"""
+IMPORT = "out/train.csv.dvc"
+
+
+def test_an_import_that_breaks_the_contract_is_not_recorded_and_nothing_runs_on_it(imported: Path) -> None:
+    assert run(imported)[0] == [(IMPORT, "skipped"), ("count", "ran")]
+    before = (imported / IMPORT).read_text(), lock(imported)
+    write(imported.parent, "store.csv", a=30, b=400)
+    for _ in range(2):
+        with pytest.raises(RefusedError) as caught:
+            run(imported)
+        assert str(caught.value).startswith(
+            f"stage `{IMPORT}`: its out breaks the data contract: train.csv: column `age`: 1 of 2 values"
+        )
+        assert ((imported / IMPORT).read_text(), lock(imported)) == before
+    write(imported.parent, "store.csv", a=30, b=41)
+    assert run(imported)[0] == [(IMPORT, "saved"), ("count", "ran")]
+
+
+def test_an_import_that_returns_to_what_was_recorded_is_put_back(imported: Path) -> None:
+    run(imported)
+    write(imported.parent, "store.csv", a=400)
+    with pytest.raises(RefusedError):
+        run(imported)
+    write(imported.parent, "store.csv", a=30, b=40)
+    run(imported)
+    assert (imported / "out/train.csv").read_text() == "id,age\na,30\nb,40\n"
+
+
+def test_other_stages_go_on_beside_a_refused_import_if_asked(imported: Path) -> None:
+    other = "  other:\n    cmd: echo 1 > other.txt\n    outs: [other.txt]\n"
+    (imported / "dvc.yaml").write_text(COUNT + other)
+    write(imported.parent, "store.csv", a=400)
+    request = Request(on_error="keep_going")
+    outcome = repro(
+        imported, request, listener=Listener(lambda step: None, lambda *_: None, lambda text: None)
+    )
+    assert [step.stage for step in outcome.failed] == [IMPORT]
+    assert (imported / "other.txt").exists()
+    assert not (imported / "lines.txt").exists()
+
+
+def test_a_tracked_file_that_a_person_changed_is_held_to_the_contract(root: Path) -> None:
+    (root / "dvc.yaml").write_text(COUNT)
+    (root / "out").mkdir()
+    write(root, "out/train.csv", a=30)
+    add(root, Adding(("out/train.csv",)))
+    run(root)
+    before = (root / IMPORT).read_text()
+    (root / "out/train.csv").unlink()
+    write(root, "out/train.csv", a=400)
+    with pytest.raises(RefusedError):
+        run(root)
+    assert (root / IMPORT).read_text() == before
 
 
 def test_what_is_flagged_is_told_and_recorded(root: Path) -> None:

@@ -1,4 +1,4 @@
-"""The data contract over what a stage wrote: what it refuses is neither saved nor recorded."""
+"""The data contract over what a stage wrote and what arrived: what it refuses is not recorded, nor built upon."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ MAX_NOTES = 10
 
 
 class RefusedError(TidegateError):
-    """A stage wrote what the data contract rejects."""
+    """A stage wrote, or an import brought, what the data contract rejects."""
 
     kind = "refused"
 
@@ -38,7 +38,7 @@ class Covered(NamedTuple):
 
 
 def enforced(root: Path, listener: Listener) -> Listener:
-    """A listener that also holds what each stage wrote to the contract.
+    """A listener that also holds to the contract what each stage wrote, each import brought and each data file became.
 
     Nothing is checked without a contract, or in a repository that has no tidegate.toml: the file may be there
     for other tools. A contract that is broken fails a stage before its commands run.

@@ -29,7 +29,8 @@ class Step(NamedTuple):
 class Listener(NamedTuple):
     """Who follows a run: told of each step and of what else happens, given each stage's output as it appears, asked.
 
-    `accept` is given a stage that ran and its outs before any of them is saved; what it raises fails the stage.
+    `accept` is given a stage that ran, or whose data arrived or changed, and its outs before any of them is recorded;
+    what it raises fails the stage.
     """
 
     step: Callable[[Step], None]

@@ -170,7 +170,9 @@ def _keep(job: Job, stage: Stage, entry: Entry) -> None:
 def _imported(job: Job, stage: Stage) -> Entry:
     from tidegate.pipeline.imports import Bringing, reimport
 
-    return reimport(job.project, stage, Bringing(force=job.options.force, note=job.listener.note))
+    found = reimport(job.project, stage, Bringing(force=job.options.force, note=job.listener.note))
+    _accept(job, stage)
+    return found
 
 
 def _as_found(job: Job, stage: Stage) -> Entry:
@@ -180,6 +182,7 @@ def _as_found(job: Job, stage: Stage) -> Entry:
     """
     known = job.project.lock.get(stage.key) or Entry(None, {}, {}, {})
     inputs = known if stage.is_data else read_inputs(job.project, stage)
+    _accept(job, stage)
     return inputs._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
 
 
@@ -198,13 +201,17 @@ def _run(job: Job, stage: Stage, environment: Mapping[str, str]) -> Entry:
         _make_room(job, stage)
         try:
             run_stage(project.root, stage, log=log, terminal=terminal)
-            job.listener.accept(stage.key, [out.at for out in stage.outs])
+            _accept(job, stage)
         except TidegateError:
             job.journal.failed(stage.key, _left_behind(project, stage))
             raise
         finally:
             project.hashes.clear()
         return inputs._replace(outs={out.path: _take(job, stage, out) for out in stage.outs})
+
+
+def _accept(job: Job, stage: Stage) -> None:
+    job.listener.accept(stage.key, [out.at for out in stage.outs])
 
 
 def _take(job: Job, stage: Stage, out: Out) -> Hashed:
