@@ -26,6 +26,7 @@ from tidegate.serve.http import App
 from tidegate.serve.parse import parse_predict
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
 from tidegate.store.predictions import PredictionLog
 
@@ -75,8 +76,9 @@ def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
     """What is timed, and how many requests one call of it answers."""
     model, engine, rows = Linear(), Engine(log.write), ROW[np.newaxis]
     engine.route = Route("digits", Arm(model, "stable", 1, 1))
-    app = App(engine, log.write_labels, Serve(), Metrics())
-    app.shapes = {model.digest: SHAPE}
+    service = Service(engine, log.write_labels, Serve(), Metrics())
+    service.shapes = {model.digest: SHAPE}
+    app = App(service)
 
     async def call_model() -> None:
         answers, scores = model.predict(rows)

@@ -17,6 +17,7 @@ from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
 
 COLUMNS = ("a", "b", "c")
@@ -69,8 +70,9 @@ def engine(logged) -> Iterator[Engine]:
 @pytest.fixture
 def address(engine) -> Iterator[str]:
     """Host and port of a server of this process, which ends with the test."""
-    app = App(engine, lambda labels: None, Serve(), Metrics())
-    app.shapes = dict.fromkeys(("s", "c"), SHAPE)
+    service = Service(engine, lambda labels: None, Serve(), Metrics())
+    service.shapes = dict.fromkeys(("s", "c"), SHAPE)
+    app = App(service)
     settings = uvicorn.Config(app, loop="asyncio", lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(settings)
     with socket.create_server(("127.0.0.1", 0)) as listening:

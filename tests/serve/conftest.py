@@ -16,6 +16,7 @@ from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
 
 COLUMNS = ("a", "b", "c")
@@ -80,8 +81,9 @@ class Gateway:
         self.fault: Exception | None = None
         self.engine = Engine(self._write)
         self.engine.route = Route("digits", Arm(self.model, "stable", 3, 7))
-        self.app = App(self.engine, self._write_labels, Serve(**settings), metrics or Metrics())
-        self.app.shapes = dict.fromkeys((STABLE, CANARY), SHAPE)
+        self.service = Service(self.engine, self._write_labels, Serve(**settings), metrics or Metrics())
+        self.service.shapes = dict.fromkeys((STABLE, CANARY), SHAPE)
+        self.app = App(self.service)
 
     @property
     def rows(self) -> list[Prediction]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import struct
 from collections import Counter
 
 import pytest
@@ -14,8 +15,8 @@ from tidegate.data.contract import Column, Contract
 from tidegate.data.contract.rules import Check, Range
 from tidegate.errors import CorruptError
 from tidegate.serve import engine as engines
-from tidegate.serve import http
-from tidegate.serve.http import BODY_S
+from tidegate.serve import request as http
+from tidegate.serve.request import BODY_S
 from tidegate.serve.route import choose
 from tidegate.serve.shape import make_shape
 
@@ -240,7 +241,7 @@ def test_the_wrong_method_is_405_and_names_the_right_one(gateway, method: str, p
         ("/predict", {"rows": [[1, 2, 3]] * 3}, "rows: 3 rows, expected 1 to 2"),
         ("/labels", {"labels": LABELS["labels"] * 3}, "labels: 3 labels, expected at most 2"),
         ("/labels", {"labels": [{"request": "r"}]}, "labels[0]: object missing required field `truth`"),
-        (INFER, {"inputs": []}, "inputs: 0 tensors, the model takes 1"),
+        (INFER, {"inputs": []}, "inputs: 0 tensors, expected at least one"),
         (INFER, b'{"later": ' + b"[" * 100_000, "body: nested too deep"),
     ],
 )
@@ -251,9 +252,18 @@ def test_a_bad_body_is_400_and_leaves_no_trace(make_gateway, path: str, body, me
     assert gateway.writes == gateway.labels == gateway.model.calls == []
 
 
-def test_a_binary_tensor_is_400(gateway, tensor) -> None:
-    reply = gateway.ask("POST", INFER, tensor([1, 2, 3]), inference_header_content_length="9")
-    assert (reply.status, reply.json["error"]) == (400, "binary tensors are not offered, send JSON data")
+def test_a_binary_tensor_is_answered_in_binary(gateway) -> None:
+    raw = struct.pack("<3d", 1, 2, 3)
+    tensor = {"name": "input", "shape": [1, 3], "datatype": "FP64", "parameters": {"binary_data_size": 24}}
+    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
+    reply = gateway.ask("POST", INFER, head + raw, inference_header_content_length=str(len(head)))
+    size = int(reply.headers["inference-header-content-length"])
+    outputs = json.loads(reply.body[:size])["outputs"]
+    assert [(one["name"], one["parameters"]) for one in outputs] == [
+        ("predictions", {"binary_data_size": 5}),
+        ("scores", {"binary_data_size": 12}),
+    ]
+    assert reply.body[size:] == struct.pack("<I", 1) + b"c" + struct.pack("<3f", 1, 2, 3)
 
 
 def test_a_body_in_chunks_is_one_body(gateway) -> None:
@@ -348,7 +358,7 @@ def test_a_fault_of_ours_is_500_with_a_sentence_and_a_trace(gateway, capsys, pat
 )
 def test_what_only_the_canary_refuses_is_logged_against_it(gateway, path, body, refused) -> None:
     gateway.start_canary(1.0)
-    gateway.app.shapes[gateway.canary.digest] = make_shape(
+    gateway.service.shapes[gateway.canary.digest] = make_shape(
         Contract("digits", tuple(Column(name, "number") for name in "abcd"))
     )
     assert gateway.ask("POST", path, body, x_request_id="r").status == 400
@@ -496,7 +506,7 @@ def bounded(gateway):
         Column("b", "number", checks=limits, flags=frozenset({"range"})),
         Column("c", "number", is_required=False),
     )
-    gateway.app.shapes[gateway.model.digest] = make_shape(Contract("digits", columns))
+    gateway.service.shapes[gateway.model.digest] = make_shape(Contract("digits", columns))
     return gateway
 
 

@@ -13,14 +13,16 @@ from tidegate.data.contract import Column, Contract
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.oip import (
+    Inference,
+    Output,
     datatype_of,
     model_metadata,
     parse_infer,
     render_infer,
     server_metadata,
-    tensor_rows,
 )
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.rows import tensor_rows
 from tidegate.serve.shape import make_shape
 
 LAW = settings(max_examples=100, deadline=None, derandomize=True)
@@ -43,7 +45,7 @@ def parse(arm):
     def run(body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         found = parse_infer(text)
-        rows = tensor_rows(found.tensor, arm, SHAPE, max_rows=4).values
+        rows = tensor_rows(found.tensors, arm.model.inputs, SHAPE, max_rows=4).values
         return SimpleNamespace(id=found.id, rows=rows, outputs=found.outputs)
 
     return run
@@ -68,7 +70,7 @@ def test_id_outputs_and_parameters_are_understood(parse, tensor) -> None:
     asked = {"id": "r-1", "parameters": {"priority": 1}, "outputs": [{"name": "scores", "parameters": {}}]}
     body = tensor([1, 2, 3], parameters={"binary_data": False}) | asked
     found = parse(body)
-    assert (found.id, found.outputs) == ("r-1", ("scores",))
+    assert (found.id, found.outputs) == ("r-1", (Output("scores", False),))
 
 
 def test_a_field_of_a_later_protocol_is_left_alone(parse, tensor) -> None:
@@ -76,6 +78,7 @@ def test_a_field_of_a_later_protocol_is_left_alone(parse, tensor) -> None:
 
 
 NOT_WHOLE = "expected [1 to 4, 3]"
+KNOWN = "BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64, BYTES"
 
 
 @pytest.mark.parametrize(
@@ -83,33 +86,37 @@ NOT_WHOLE = "expected [1 to 4, 3]"
     [
         ({"name": "x"}, "inputs[0].name: `x`, the model's input is `input`"),
         ({"name": 1}, "inputs[0].name: expected `str`, got `int`"),
-        ({"datatype": "FP32"}, "inputs[0].datatype: `FP32`, the model takes FP64"),
+        ({"datatype": "BYTES", "data": ["1", "2", "3"]}, "inputs[0].datatype: `BYTES`, the model takes FP64"),
+        ({"datatype": "FP65"}, f"inputs[0].datatype: unknown datatype `FP65`, expected one of {KNOWN}"),
+        ({"datatype": "UINT8", "data": [1, 256, 3]}, "inputs[0].data: a value is no UINT8"),
+        ({"datatype": "INT64", "data": [1, 1.5, 3]}, "inputs[0].data: a value is no INT64"),
+        ({"datatype": "BOOL"}, "inputs[0].data[0]: expected `bool | null`, got `int`"),
         ({"shape": [3]}, f"inputs[0].shape: [3], {NOT_WHOLE}"),
-        ({"shape": []}, f"inputs[0].shape: [], {NOT_WHOLE}"),
+        ({"shape": []}, "inputs[0].shape: [], expected 1 to 8 sizes of 0 or more"),
         ({"shape": [1, 1, 3]}, f"inputs[0].shape: [1, 1, 3], {NOT_WHOLE}"),
-        ({"shape": [1, 4]}, f"inputs[0].shape: [1, 4], {NOT_WHOLE}"),
-        ({"shape": [0, 3]}, f"inputs[0].shape: [0, 3], {NOT_WHOLE}"),
-        ({"shape": [-1, 3]}, f"inputs[0].shape: [-1, 3], {NOT_WHOLE}"),
-        ({"shape": [5, 3]}, f"inputs[0].shape: [5, 3], {NOT_WHOLE}"),
-        ({"shape": [10**40, 3]}, f"inputs[0].shape: [{10**40}, 3], {NOT_WHOLE}"),
+        ({"shape": [3, 1]}, f"inputs[0].shape: [3, 1], {NOT_WHOLE}"),
+        ({"shape": [0, 3], "data": []}, f"inputs[0].shape: [0, 3], {NOT_WHOLE}"),
+        ({"shape": [-1, 3]}, "inputs[0].shape: [-1, 3], expected 1 to 8 sizes of 0 or more"),
+        ({"shape": [5, 3], "data": [1] * 15}, f"inputs[0].shape: [5, 3], {NOT_WHOLE}"),
+        ({"shape": [10**40, 3]}, f"inputs[0].data: 3 values, shape [{10**40}, 3] needs {3 * 10**40}"),
         ({"shape": [1, 3.0]}, "inputs[0].shape[1]: expected `int`, got `float`"),
         ({"shape": [2, 3]}, "inputs[0].data: 3 values, shape [2, 3] needs 6"),
         ({"data": []}, "inputs[0].data: 0 values, shape [1, 3] needs 3"),
-        ({"data": [[]]}, "inputs[0].data[0]: 0 values, shape [1, 3] needs 3"),
+        ({"data": [[]]}, "inputs[0].data[0]: 0 values, its dimension of the shape has 3"),
         ({"data": [[1, 2, 3], [4, 5, 6]]}, "inputs[0].data: 6 values, shape [1, 3] needs 3"),
         (
             {"data": [[1, 2, 3, 4], [5, 6]], "shape": [2, 3]},
-            "inputs[0].data[0]: 4 values, shape [2, 3] needs 3",
+            "inputs[0].data[0]: 4 values, its dimension of the shape has 3",
         ),
         (
             {"data": [[1, 2, 3], [4, 5, 6, 7]], "shape": [2, 3]},
-            "inputs[0].data[1]: 4 values, shape [2, 3] needs 3",
+            "inputs[0].data[1]: 4 values, its dimension of the shape has 3",
         ),
         ({"data": [1, 2, "x"]}, "inputs[0].data[2]: expected `float | null`, got `str`"),
         ({"data": [1, [2], 3]}, "inputs[0].data[1]: expected `float | null`, got `array`"),
         ({"data": [[1, 2, True]]}, "inputs[0].data[0][2]: expected `float | null`, got `bool`"),
-        ({"data": [[1, 2, 3], 4]}, "inputs[0].data[1]: expected `array`, got `int`"),
-        ({"data": [[[1, 2, 3]]]}, "inputs[0].data[0][0]: expected `float | null`, got `array`"),
+        ({"data": [[1, 2, 3], 4], "shape": [2, 3]}, "inputs[0].data[1]: expected `array`, got `int`"),
+        ({"data": [[[1], 2, 3]]}, "inputs[0].data[0][0]: expected `float | null`, got `array`"),
         ({"data": 5}, "inputs[0].data: expected `array`, got `int`"),
         ({"data": None}, "inputs[0].data: expected `array`, got `null`"),
         ({"data": {"[": [[1]]}}, "inputs[0].data: expected `array`, got `object`"),
@@ -128,7 +135,7 @@ def test_a_bad_tensor_is_named_by_its_path(parse, tensor, changed, message: str)
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"inputs": []}, "inputs: 0 tensors, the model takes 1"),
+        ({"inputs": []}, "inputs: 0 tensors, expected at least one"),
         ({"inputs": [{}]}, "inputs[0]: object missing required field `name`"),
         ({"inputs": {}}, "inputs: expected `array`, got `object`"),
         ({"id": "a b"}, "id: expected 1 to 128 visible ASCII characters"),
@@ -147,7 +154,7 @@ def test_a_bad_request_is_named_by_its_path(parse, tensor, changed, message: str
 
 
 def test_two_tensors_are_one_too_many(parse, tensor) -> None:
-    with pytest.raises(UsageError, match="inputs: 2 tensors, the model takes 1"):
+    with pytest.raises(UsageError, match="`input` comes twice"):
         parse({"inputs": tensor([1, 2, 3])["inputs"] * 2})
 
 
@@ -189,15 +196,18 @@ SCORES = {"name": "scores", "shape": [2, 3], "datatype": "FP32", "data": [1.0, 0
     ],
 )
 def test_the_reply_holds_the_outputs_that_were_asked_for(arm, outputs, expected) -> None:
-    found = render_infer(
-        "digits", "r", answered(arm, ["a", "c"], [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]]), outputs
-    )
+    given = answered(arm, ["a", "c"], [[1.0, 0.5, 0.0], [0.0, 0.5, 1.0]])
+    found = json.loads(render_infer("digits", "r", given, asked(outputs)).body)
     assert found == {"model_name": "digits", "model_version": "3", "id": "r", "outputs": expected}
+
+
+def asked(outputs) -> Inference:
+    return Inference("r", (), tuple(Output(name, False) for name in outputs))
 
 
 @pytest.mark.parametrize("outputs", [(), ("predictions", "scores")])
 def test_a_model_without_scores_replies_without_them(arm, outputs) -> None:
-    found = render_infer("digits", "r", answered(arm, [1, 2], [[], []]), outputs)
+    found = json.loads(render_infer("digits", "r", answered(arm, [1, 2], [[], []]), asked(outputs)).body)
     assert found["outputs"] == [{"name": "predictions", "shape": [2], "datatype": "INT64", "data": [1, 2]}]
 
 
@@ -210,7 +220,11 @@ def test_answers_have_the_narrowest_type_that_holds_them_all(answers, datatype: 
 
 
 def test_the_server_names_itself() -> None:
-    assert server_metadata() == {"name": "tidegate", "version": __version__, "extensions": []}
+    assert server_metadata() == {
+        "name": "tidegate",
+        "version": __version__,
+        "extensions": ["binary_tensor_data", "model_repository"],
+    }
 
 
 def test_the_metadata_name_every_version_that_answers(arm) -> None:
@@ -222,7 +236,7 @@ def test_the_metadata_name_every_version_that_answers(arm) -> None:
         "inputs": [{"name": "input", "datatype": "FP64", "shape": [-1, 3]}],
         "outputs": [
             {"name": "predictions", "datatype": "BYTES", "shape": [-1]},
-            {"name": "scores", "datatype": "FP32", "shape": [-1, -1]},
+            {"name": "scores", "datatype": "FP32", "shape": [-1, 3]},
         ],
     }
     canary = arm._replace(role="canary", version=4)

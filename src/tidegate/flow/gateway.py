@@ -22,6 +22,7 @@ from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
+from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
@@ -30,7 +31,6 @@ from tidegate.store.predictions import PredictionLog
 from tidegate.store.state import State
 
 POLL_S = 0.05
-DRAIN_S = 10
 KEPT_MODELS = 4
 BACKLOG = 2048
 
@@ -44,7 +44,7 @@ class Worker(NamedTuple):
     layout: Layout
     log: PredictionLog
     engine: Engine
-    app: App
+    service: Service
     metrics: Metrics
     models: dict[str, Model]
 
@@ -66,8 +66,8 @@ def _worker(root: Path, supervisor: int, name: str) -> Worker:
     config, layout, metrics = load_config(root), Layout(root), Metrics()
     log = PredictionLog(layout.log, name)
     engine = Engine(log.write)
-    app = App(engine, log.write_labels, config.serve, metrics)
-    return Worker(name, supervisor, config, layout, log, engine, app, metrics, {})
+    service = Service(engine, log.write_labels, config.serve, metrics)
+    return Worker(name, supervisor, config, layout, log, engine, service, metrics, {})
 
 
 async def _serve(worker: Worker, listening: socket.socket) -> None:
@@ -81,7 +81,7 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
             yield
 
     settings = uvicorn.Config(
-        worker.app,
+        App(worker.service),
         loop="none",
         http="httptools",
         ws="none",
@@ -90,7 +90,7 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=max(1, round(worker.config.serve.drain)),
     )
     server = Server(settings)
     loop = asyncio.get_running_loop()
@@ -132,8 +132,9 @@ async def _swap(worker: Worker, state: State) -> None:
     if route is None:
         return
     # requests that were parsed for the old route are still on their way, so their shapes stay
-    worker.app.shapes = {**worker.app.shapes, **shapes}
+    worker.service.shapes = {**worker.service.shapes, **shapes}
     worker.engine.route = route
+    worker.service.versions = _versions(worker, state)
     _note(worker)
 
 
@@ -141,7 +142,7 @@ def _prepare(worker: Worker, state: State) -> tuple[Route | None, dict[str, Shap
     """The route that a state asks for, and the compiled contracts of its models that are not known yet."""
     route = build_route(worker, state)
     digests = [arm.model.digest for arm in (route.stable, route.canary) if arm] if route else []
-    new = [digest for digest in digests if digest not in worker.app.shapes]
+    new = [digest for digest in digests if digest not in worker.service.shapes]
     return route, {digest: make_shape(worker.models[digest].bundle.contract) for digest in new}
 
 
@@ -149,6 +150,14 @@ def _note(worker: Worker) -> None:
     route = worker.engine.route
     if route is not None:
         worker.metrics.note(release=route.stable.release, weight=route.weight, dropped=worker.log.dropped)
+
+
+def _versions(worker: Worker, state: State) -> tuple[Version, ...]:
+    """Every registered version, newest first."""
+    route = worker.engine.route
+    ready = {arm.version for arm in (route.stable, route.canary) if arm} if route else set()
+    versions = sorted((one.version for one in state.versions), reverse=True)
+    return tuple(Version(one, one in ready, "" if one in ready else "not released") for one in versions)
 
 
 def build_route(worker: Worker, state: State) -> Route | None:

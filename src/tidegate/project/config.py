@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from tidegate.errors import NotFoundError, UsageError, did_you_mean
+from tidegate.project.ci import Ci
 from tidegate.project.gate import Gate, misfit
 from tidegate.project.metric import Task
 from tidegate.project.runtime import Runtime, Small
@@ -21,6 +22,7 @@ from tidegate.project.section import (
     read_unit,
     write_unit,
 )
+from tidegate.project.serve import Serve
 
 CONFIG = "tidegate.toml"
 
@@ -66,16 +68,6 @@ class Model(Section, frozen=True):
     convert: Literal["auto", "never", "require"] = "auto"
     tolerance: Small = 1e-5
     max_disagreements: Small = 0.0
-
-
-class Serve(Section, frozen=True):
-    """The gateway. `assign_by` keeps a unit on one arm: `header:NAME`, or `request`."""
-
-    address: str = "127.0.0.1:8080"
-    workers: Positive = 1
-    assign_by: Annotated[str, msgspec.Meta(pattern="^(request|header:[A-Za-z0-9-]+)$")] = "header:x-user"
-    max_body_bytes: Positive = 8_000_000
-    max_rows: Positive = 1024
 
 
 class Guard(Section, frozen=True):
@@ -145,6 +137,7 @@ class Config(Section, frozen=True):
     rollout: Rollout = Rollout()
     monitor: Monitor = Monitor()
     sign: Sign = Sign()
+    ci: Ci = Ci()
     runtime: Runtime = Runtime()
 
     def __post_init__(self) -> None:

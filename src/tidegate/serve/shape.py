@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_STRANGERS = 20
+TEXT = ("string", "date", "timestamp")
 Cells = list[float | None]
 Seen = tuple[Violation, ...]
 
@@ -20,7 +21,7 @@ class Shape(NamedTuple):
     """What the rows of one bundle must be; compiled once, when its model is loaded.
 
     `order` are the features, `width` the columns of the matrix that they make, arrays flattened. A plain
-    shape has numbers only, so that a row is that many numbers.
+    shape has numbers only, so that a row is that many numbers; `text` are the features that are no numbers.
     """
 
     check: MatrixCheck
@@ -28,12 +29,14 @@ class Shape(NamedTuple):
     names: frozenset[str]
     width: int
     is_plain: bool
+    text: frozenset[str] = frozenset()
 
 
 class Matrix(NamedTuple):
-    """Rows as the model takes them, float64 with NaN for null, and what each breaks although it is served.
+    """Rows as the model takes them, and what each breaks although it is served.
 
-    `flagged` is empty when no row breaks anything.
+    `values` are float64 with NaN for null, or objects where a feature is text, whose null is None. `flagged`
+    is empty when no row breaks anything.
     """
 
     values: "np.ndarray"
@@ -51,11 +54,12 @@ class BreachError(UsageError):
 
 
 def make_shape(contract: Contract) -> Shape:
-    """The shape of a contract whose features are numbers, as `load_model` has made sure."""
+    """The shape of a contract that `load_model` has made sure a model can be asked with."""
     check = compile_matrix(contract)
     order = tuple(column.name for column in contract.columns)
     is_plain = all(column.kind in ("number", "integer") for column in contract.columns)
-    return Shape(check, order, frozenset(order), sum(slot.width for slot in check.slots), is_plain)
+    text = frozenset(column.name for column in contract.columns if column.kind in TEXT)
+    return Shape(check, order, frozenset(order), sum(slot.width for slot in check.slots), is_plain, text)
 
 
 def known_column(violation: Violation) -> str:
@@ -82,9 +86,8 @@ def check_numbers(
 
 def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) -> Matrix:
     """Rows that may be anything, each looked at in full. Raises BreachError."""
-    import numpy as np
 
-    values = np.full((len(rows), shape.width), math.nan)
+    values = blank_rows(len(rows), shape)
     strangers: set[str] = set()
 
     def look() -> Iterator[tuple[int, Seen]]:
@@ -103,7 +106,30 @@ def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) ->
 
 def check_tensor(values: "np.ndarray", names: Sequence[str], shape: Shape) -> Matrix:
     """Rows that came as a matrix. Raises BreachError."""
+    if shape.text:
+        rows = (_named_cells(values[i].tolist(), shape) for i in range(len(values)))
+        looks = (shape.check.row.violations(row, name) for row, name in zip(rows, names, strict=True))
+        return _settled(values, iter(enumerate(looks)))
     return _checked(values, names, shape, lambda i: unfold(shape.check.slots, values[i].tolist()))
+
+
+def blank_rows(n: int, shape: Shape) -> "np.ndarray":
+    """Rows in which everything is missing."""
+    import numpy as np
+
+    values = np.full((n, shape.width), math.nan, dtype=object if shape.text else float)
+    for slot in shape.check.slots:
+        if slot.column.name in shape.text:
+            values[:, slot.start] = None
+    return values
+
+
+def _named_cells(cells: Sequence[Any], shape: Shape) -> dict[str, object]:
+    """A row of a matrix that holds text as the object that it stands for."""
+    slots = shape.check.slots
+    numbers = unfold([slot for slot in slots if slot.column.name not in shape.text], cells)
+    texts = {slot.column.name: cells[slot.start] for slot in slots if slot.column.name in shape.text}
+    return {name: texts[name] if name in texts else numbers[name] for name in shape.order}
 
 
 def _checked(values: "np.ndarray", names: Sequence[str], shape: Shape, named: Callable[[int], Any]) -> Matrix:
@@ -194,7 +220,11 @@ def _fill(into: "np.ndarray", row: Any, shape: Shape) -> bool:
     try:
         for slot in shape.check.slots:
             value = row.get(slot.column.name)
-            if value is not None:
+            if value is None:
+                continue
+            if slot.column.name in shape.text:
+                into[slot.start] = value
+            else:
                 into[slot.start : slot.start + slot.width] = _numbers(slot, value)
     except (TypeError, ValueError, OverflowError):
         return False

@@ -1,0 +1,84 @@
+"""From the tensors of an inference request to the rows that a model is asked with."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tidegate.domain import TensorSpec
+from tidegate.errors import UsageError
+from tidegate.serve.shape import Matrix, Shape, blank_rows, check_tensor
+from tidegate.serve.tensor import Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def tensor_rows(
+    tensors: Sequence[Tensor], specs: Sequence[TensorSpec], shape: Shape, *, max_rows: int
+) -> Matrix:
+    """The rows that these tensors make for a model that takes `specs`, held to its contract.
+
+    Numbers of any type are taken where the model takes numbers. Raises UsageError naming the field that is
+    wrong, and BreachError for rows that the contract refuses.
+    """
+    given = _by_name(tensors, specs)
+    pairs = [(spec, given[spec.name]) for spec in specs]
+    n = _count(pairs, max_rows)
+    where = f"{pairs[0][1].where} row " if len(pairs) == 1 else "row "
+    values = _joined(pairs, n, shape)
+    return check_tensor(values, [f"{where}{i}" for i in range(n)], shape)
+
+
+def _by_name(tensors: Sequence[Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Tensor]:
+    names = [spec.name for spec in specs]
+    listed = ", ".join(f"`{name}`" for name in names[:5])
+    takes = f"the model's input is {listed}" if len(names) == 1 else f"the model takes {listed}"
+    found: dict[str, Tensor] = {}
+    for tensor in tensors:
+        if tensor.name not in names:
+            raise UsageError(f"{_place(tensor)}.name", f"`{tensor.name}`, {takes}")
+        if tensor.name in found:
+            raise UsageError(f"{_place(tensor)}.name", f"`{tensor.name}` comes twice")
+        found[tensor.name] = tensor
+    missing = next((name for name in names if name not in found), None)
+    if missing is not None:
+        raise UsageError("inputs", f"no tensor `{missing}`, {takes}")
+    return found
+
+
+def _count(pairs: Sequence[tuple[TensorSpec, Tensor]], max_rows: int) -> int:
+    """How many rows there are: the first size of every shape."""
+    for spec, tensor in pairs:
+        _check(spec, tensor, max_rows)
+    n = pairs[0][1].shape[0]
+    other = next((tensor for _, tensor in pairs if tensor.shape[0] != n), None)
+    if other is not None:
+        found = f"{list(other.shape)} has {other.shape[0]} rows, `{pairs[0][1].name}` has {n}"
+        raise UsageError(f"{_place(other)}.shape", found)
+    return n
+
+
+def _check(spec: TensorSpec, tensor: Tensor, max_rows: int) -> None:
+    if (spec.datatype == "BYTES") != (tensor.datatype == "BYTES"):
+        found = f"`{tensor.datatype}`, the model takes {spec.datatype}"
+        raise UsageError(f"{_place(tensor)}.datatype", found)
+    inner = tensor.shape[1:]
+    if (inner != spec.shape[1:] and not (spec.width == 1 and inner in ((), (1,)))) or not (
+        1 <= tensor.shape[0] <= max_rows
+    ):
+        sizes = "".join(f", {size}" for size in spec.shape[1:])
+        found = f"{list(tensor.shape)}, expected [1 to {max_rows}{sizes}]"
+        raise UsageError(f"{_place(tensor)}.shape", found)
+
+
+def _joined(pairs: Sequence[tuple[TensorSpec, Tensor]], n: int, shape: Shape) -> "np.ndarray":
+    if len(pairs) == 1 and pairs[0][0].width == shape.width:
+        return pairs[0][1].values.reshape(n, shape.width)
+    rows = blank_rows(n, shape)
+    for spec, tensor in pairs:
+        rows[:, spec.start : spec.start + spec.width] = tensor.values.reshape(n, spec.width)
+    return rows
+
+
+def _place(tensor: Tensor) -> str:
+    """The tensor's place in the request, without that of its data."""
+    return tensor.where.removesuffix(".data")

@@ -1,0 +1,101 @@
+"""What every front does with a request: find its arm, hold its rows to that arm's contract, ask the engine."""
+
+import asyncio
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from tidegate.domain import Label
+from tidegate.errors import NotFoundError, UsageError
+from tidegate.project import Serve
+from tidegate.serve.engine import Answered, Ask, Engine
+from tidegate.serve.record import Metrics
+from tidegate.serve.route import Arm, Route, choose, with_version
+from tidegate.serve.shape import BreachError, Matrix, Shape, mark
+
+# the rows of a request as an arm takes them; raises UsageError
+Parse = Callable[[Arm, Shape], Matrix]
+UNIT_LENGTH = 256
+
+
+class Caller(NamedTuple):
+    """Who asks: the request's id, the unit that draws its arm ("" is the id), when it came, how long it waits."""
+
+    request: str
+    unit: str
+    at: float
+    timeout_s: float = math.inf
+
+
+class Version(NamedTuple):
+    """A version of the endpoint's model, and whether it answers right now."""
+
+    version: int
+    is_ready: bool
+    reason: str = ""
+
+
+class Service:
+    """The engine with what its fronts share; `shapes` maps a bundle's digest to the rows that it takes."""
+
+    def __init__(
+        self, engine: Engine, write_labels: Callable[[list[Label]], None], settings: Serve, metrics: Metrics
+    ) -> None:
+        self.engine = engine
+        self.settings = settings
+        self.metrics = metrics
+        self.write_labels = write_labels
+        self.shapes: dict[str, Shape] = {}
+        self.versions: tuple[Version, ...] = ()
+
+    def live(self) -> Route:
+        """The route; UnavailableError while nothing is live."""
+        return self.engine.live()
+
+    def named(self, name: str, version: str = "") -> Arm | None:
+        """The arm of a named version, None when the unit may decide; NotFoundError for what is not served."""
+        route = self.live()
+        if name != route.endpoint:
+            raise NotFoundError("", f"no model `{name}`, this endpoint serves `{route.endpoint}`")
+        arm = with_version(route, version) if version else None
+        if version and arm is None:
+            raise NotFoundError("", f"model `{name}` has no version `{version}` here")
+        return arm
+
+    async def predict(self, parse: Parse, caller: Caller, *, pinned: Arm | None = None) -> Answered:
+        """The answer of the arm that the unit draws, or of the `pinned` one.
+
+        Raises UsageError for rows that the arm does not take, else as Engine.answer.
+        """
+        route = self.live()
+        # a version asked for by name is no chance draw, so it must not count in a comparison of arms
+        unit = "" if pinned else caller.unit or caller.request
+        arm = pinned or choose(route, unit)
+        ask = self._asked(parse, arm, unit, caller)
+        return await self.engine.answer(ask, arm=arm)
+
+    def _asked(self, parse: Parse, arm: Arm, unit: str, caller: Caller) -> Ask:
+        """What the arm makes of the body; a refusal that stable would have spared the client is logged."""
+        try:
+            rows = parse(arm, self.shapes[arm.model.digest])
+        except UsageError as error:
+            if isinstance(error, BreachError):
+                self.metrics.breach(error.violations)
+            if arm.role == "canary" and unit and self._takes(parse, self.live().stable):
+                self.engine.refuse(caller.request, unit, arm=arm, at=caller.at)
+            raise
+        flags: Sequence[tuple[str, ...]] = ()
+        if rows.flagged:
+            self.metrics.breach(one for seen in rows.flagged for one in seen)
+            flags = [tuple(mark(one) for one in seen) for seen in rows.flagged]
+        return Ask(caller.request, unit, rows.values, caller.at, tuple(flags), self._deadline(caller))
+
+    def _takes(self, parse: Parse, arm: Arm) -> bool:
+        try:
+            parse(arm, self.shapes[arm.model.digest])
+        except UsageError:
+            return False
+        return True
+
+    def _deadline(self, caller: Caller) -> float:
+        return asyncio.get_running_loop().time() + min(caller.timeout_s, self.settings.timeout)
