@@ -8,7 +8,8 @@ import click
 from tidegate.cli.output import clock, json_option, print_json, print_table, say, say_verdict, short
 from tidegate.domain import Decision, Finding
 from tidegate.errors import BLOCKED, UNDECIDED
-from tidegate.flow.judge import judge, needs, needs_of_easeml, write_report
+from tidegate.flow.judge import judge, needs, needs_of_easeml
+from tidegate.flow.report import form_of, write_report
 from tidegate.gate.plan import Need
 from tidegate.store.layout import find_root
 
@@ -24,7 +25,9 @@ EXIT_CODES = {"pass": 0, "block": BLOCKED, "underpowered": UNDECIDED, "hold": UN
     help="With --plan, whose formulas: tidegate's tests, or ease.ml/ci's bounds for comparison.",
 )
 @click.option(
-    "--report", type=click.Path(dir_okay=False, path_type=Path), help="Also write a Markdown report."
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also write the report: Markdown, or by suffix .html, .xml (JUnit), .sarif or .json.",
 )
 @click.option(
     "--share", metavar="REMOTE", default="", help="Stand in one line with all who use this git remote."
@@ -45,6 +48,8 @@ def command(*, only_plan: bool, planner: str, report: Path | None, share: str, a
       tidegate gate --plan --planner easeml
     """
     root = find_root()
+    if report:
+        form_of(report)  # before the test set is asked
     if not only_plan:
         return _tell(judge(root, remote=share), root, report=report, as_json=as_json)
     return _print_needs(needs_of_easeml(root) if planner == "easeml" else needs(root), as_json=as_json)
@@ -52,7 +57,7 @@ def command(*, only_plan: bool, planner: str, report: Path | None, share: str, a
 
 def _tell(decision: Decision, root: Path, *, report: Path | None, as_json: bool) -> int:
     if report:
-        write_report(root, decision, report)
+        write_report(root, report)
     if as_json:
         print_json(decision)
     else:

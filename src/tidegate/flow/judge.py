@@ -18,13 +18,11 @@ from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered, decide
 from tidegate.gate.plan import Need, plan_easeml, plan_labels
 from tidegate.gate.read import Wanted, explain_mismatch, read_rows, wanted_by
-from tidegate.gate.report import render_report
 from tidegate.gate.rows import Rows, one_code
 from tidegate.project import Config, Simpler, load_config, parse_config
 from tidegate.registry.load import Bundle, open_bundle
 from tidegate.registry.model import load_model
 from tidegate.store.exchange import decided
-from tidegate.store.files import write_atomic
 from tidegate.store.git import head_commit
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -41,7 +39,7 @@ def judge(root: Path, *, remote: str = "") -> Decision:
     """
     config = load_config(root)
     layout = Layout(root)
-    _find_functions(root)
+    find_functions(root)
     with open_ledger(layout.ledger) as ledger:
         if remote:
             return in_line(ledger, place_at(root, remote), partial(_decide, config, layout, ledger))
@@ -76,17 +74,11 @@ def _decide(config: Config, layout: Layout, ledger: Ledger, history: Sequence[De
     return decide(config.gate, evidence, history, now=time.time(), commit=commit)
 
 
-def write_report(root: Path, decision: Decision, path: Path) -> None:
-    """Render a recorded decision as Markdown; nothing is computed again."""
-    config = load_config(root)
-    write_atomic(path, render_report(decision, name=config.project.name, gate=config.gate))
-
-
 def needs(root: Path) -> tuple[Need, ...]:
     """The labels that each rule needs at the next submission; from usual rates before the first evaluation."""
     config = load_config(root)
     layout = Layout(root)
-    _find_functions(root)
+    find_functions(root)
     with open_ledger(layout.ledger) as ledger:
         is_evaluated = (root / config.data.evaluation).exists()
         evidence = gather(config, layout, ledger) if is_evaluated else None
@@ -98,9 +90,12 @@ def needs_of_easeml(root: Path) -> tuple[Need, ...]:
     return plan_easeml(load_config(root).gate)
 
 
-def gather(config: Config, layout: Layout, ledger: Ledger) -> Evidence:
-    """The candidate's rows beside the live model's on the same test set; None with nothing live."""
-    wanted = wanted_by(config.gate, config.project.task)
+def gather(config: Config, layout: Layout, ledger: Ledger, *, wanted: Wanted | None = None) -> Evidence:
+    """The candidate's rows beside the live model's on the same test set; None with nothing live.
+
+    Without `wanted` they hold what the rules ask for, and their digests are what the gate judges.
+    """
+    wanted = wanted or wanted_by(config.gate, config.project.task)
     candidate = read_rows(layout.root / config.data.evaluation, config.data, wanted)
     artifact = measure_artifact(config.gate, layout.root / config.model.path)
     live = ledger.state().live
@@ -124,7 +119,9 @@ def baseline_rows(config: Config, layout: Layout, bundle: Bundle, candidate: Row
 
     Raises UsageError, saying how they differ, when the table behind the evaluation holds other rows.
     """
-    wanted = wanted_by(config.gate, config.project.task)._replace(is_lenient=True)
+    wanted = wanted_by(config.gate, config.project.task)
+    scores = wanted.scores or candidate.scores is not None
+    wanted = wanted._replace(scores=scores, is_lenient=True)
     recorded = recorded_rows(bundle, wanted)
     if recorded.test_set == candidate.test_set:
         return recorded
@@ -168,7 +165,7 @@ def _decision_of(event: Event) -> Decision:
     return msgspec.convert(event.body, Decision)
 
 
-def _find_functions(root: Path) -> None:
+def find_functions(root: Path) -> None:
     """Metrics of the user's own are modules of the project."""
     for folder in (root / "src", root):
         if str(folder) not in sys.path:

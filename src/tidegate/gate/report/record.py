@@ -39,9 +39,10 @@ class Step(Record, frozen=True):
 class Comparison(Record, frozen=True):
     """A metric of the candidate beside live: the table that is read first.
 
-    `unit` is that of the two values; `change` and its interval are differences, of shares in points. `rule`
-    says in words what was asked, "" for a metric that no rule is about, whose `verdict` is None. Every number
-    is None where the gate shows only verdicts.
+    `unit` is that of the two values; `change` and its interval are differences, of shares in points. The interval
+    is of 95 %, unless a rule has tested the change: then it is the rule's own. `rule` says in words what was
+    asked, "" for a metric that no rule is about, whose `verdict` is None. Every number is None where the gate
+    shows only verdicts.
     """
 
     metric: str
