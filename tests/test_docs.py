@@ -12,7 +12,7 @@ import click
 import pytest
 
 ROOT = Path(__file__).parents[1]
-EVENT = re.compile(r"(run|gate|budget|bundle|release|rollout|alert)\.[a-z_]*(ed|back|held)")
+EVENT = re.compile(r"(run|ci|gate|budget|bundle|release|rollout|alert)\.[a-z_]*(ed|back|held)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 ABSOLUTE = re.compile(r"(?<![\w.:/*<>$-])/(?:root|home|work|Users|private)/")
 
