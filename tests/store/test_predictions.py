@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain import Label, Prediction
-from tidegate.store import predictions
 from tidegate.store.predictions import (
+    Cursor,
     PredictionLog,
     damaged_segments,
     read_labels,
     read_predictions,
     recent_predictions,
+    writer,
 )
 
 LENGTH_BYTES = 4
@@ -130,9 +131,9 @@ def test_rows_are_there_before_the_log_is_closed(log: PredictionLog, folder: Pat
 def test_a_cursor_reads_every_row_once_across_writers_and_segments(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictions, "SEGMENT_BYTES", 300)
+    monkeypatch.setattr(writer, "SEGMENT_BYTES", 300)
     logs = [PredictionLog(folder, worker) for worker in ("w-1", "w-2", "w-1")]
-    cursor: predictions.Cursor = {}
+    cursor: Cursor = {}
     seen: list[str] = []
     for turn in range(12):
         for number, log in enumerate(logs):
@@ -161,12 +162,10 @@ def test_the_given_cursor_is_not_changed(log: PredictionLog, folder: Path) -> No
 def test_a_full_segment_is_closed_and_the_next_row_opens_another(
     log: PredictionLog, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(predictions, "SEGMENT_BYTES", 1)
+    monkeypatch.setattr(writer, "SEGMENT_BYTES", 1)
     for number in range(3):
         log.write([row(f"r{number}", float(number))])
-    assert sorted(path.name for path in folder.iterdir()) == [
-        f"predictions-w-0000000{number}.seg" for number in range(3)
-    ]
+    assert len(list(folder.glob("predictions-w-*.seg"))) == 3
     assert requests(read_predictions(folder)[0]) == ["r0", "r1", "r2"]
 
 
@@ -183,7 +182,7 @@ def test_a_removed_segment_leaves_a_name_that_is_not_taken_from_another(folder: 
         log = PredictionLog(folder, "w")
         log.write([row(f"r{number}", float(number))])
         log.close()
-    (folder / "predictions-w-00000000.seg").unlink()
+    min(folder.iterdir()).unlink()
     log = PredictionLog(folder, "w")
     log.write([row("r3", 3.0)])
     log.close()
@@ -263,7 +262,7 @@ def test_damage_is_named_in_either_stream_and_hides_no_other_segment(folder: Pat
         log.write_labels([label(worker)])
         log.close()
     assert damaged_segments(folder) == []
-    broken = ["predictions-b-00000001.seg", "labels-a-00000000.seg"]
+    broken = [next(folder.glob(f"{name}*")).name for name in ("predictions-b", "labels-a")]
     for name in broken:
         content = (folder / name).read_bytes()
         (folder / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
@@ -357,7 +356,7 @@ def test_a_segment_that_cannot_be_opened_drops_rows_too(
 def test_recent_predictions_are_the_newest_first(
     folder: Path, monkeypatch: pytest.MonkeyPatch, n: int, expected: list[str]
 ) -> None:
-    monkeypatch.setattr(predictions, "SEGMENT_BYTES", 150)
+    monkeypatch.setattr(writer, "SEGMENT_BYTES", 150)
     logs = [PredictionLog(folder, worker) for worker in ("b", "a")]
     for number in range(6):
         logs[number % 2].write([row(str(number), float(number))])

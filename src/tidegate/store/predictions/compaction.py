@@ -1,0 +1,181 @@
+"""Closed segments become Parquet, and what is too old or too much goes; kill -9 at any step loses no row.
+
+A run of one writer's files is written to a temporary Parquet file and synced. Its rename is the moment from which
+it counts and its parts do not: readers leave out what lies inside its range, so parts that a kill left behind are
+not read twice, and the next compaction removes them.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from tidegate.store.files import sync_path
+from tidegate.store.lock import hold
+from tidegate.store.predictions.files import (
+    STREAMS,
+    LogFile,
+    is_closed,
+    list_files,
+    parquet_of,
+    reading,
+    stale_files,
+    swapping,
+)
+from tidegate.store.predictions.frames import is_damaged
+
+GRACE_S = 10.0
+RUN_BYTES = 64 << 20
+SMALL_BYTES = 16 << 20
+DAY_US = 86_400_000_000
+TEMPORARY = ".tmp"
+
+
+class Limits(NamedTuple):
+    """How old rows may become and how large the folder; 0 is without limit."""
+
+    retain_s: float = 0.0
+    max_bytes: int = 0
+
+
+class Compacted(NamedTuple):
+    """What a compaction did: segments taken, rows in the Parquet files that were written, and bytes saved."""
+
+    segments: int
+    rows: int
+    saved: int
+
+
+class Trimmed(NamedTuple):
+    """What was deleted, and whether for its age or for the size of the folder."""
+
+    name: str
+    bytes: int
+    newest: float
+    reason: str
+
+
+class Size(NamedTuple):
+    """What the folder holds of one stream."""
+
+    stream: str
+    segments: int
+    segment_bytes: int
+    open_segments: int
+    parquet: int
+    parquet_bytes: int
+    oldest: float | None
+
+
+def compact(folder: Path, *, grace_s: float = GRACE_S) -> Compacted:
+    """Turn segments that were closed `grace_s` seconds ago or earlier into Parquet.
+
+    Raises ConflictError when somebody else does it right now or a reader holds the files for a minute.
+    """
+    with hold(folder / "compact.lock", what="log compact", wait_s=0):
+        _clean(folder)
+        before = time.time() - grace_s
+        done = [_compact_run(run) for stream in STREAMS for run in _runs(list_files(folder, stream), before)]
+    return Compacted(*(sum(values) for values in zip(*done, strict=True))) if done else Compacted(0, 0, 0)
+
+
+def trim(folder: Path, limits: Limits, *, now: float) -> list[Trimmed]:
+    """Delete closed files whose newest row is too old, then the oldest ones until the folder is small enough."""
+    with hold(folder / "compact.lock", what="log compact", wait_s=0), swapping(folder):
+        files = [(file.path.stat(), file) for stream in STREAMS for file in list_files(folder, stream)]
+        files.sort(key=lambda pair: pair[0].st_mtime)
+        left = sum(stat.st_size for stat, _ in files)
+        gone: list[Trimmed] = []
+        for stat, file in files:
+            is_old = limits.retain_s and stat.st_mtime < now - limits.retain_s
+            is_much = limits.max_bytes and left > limits.max_bytes
+            if (is_old or is_much) and is_closed(file):
+                file.path.unlink()
+                left -= stat.st_size
+                gone.append(Trimmed(file.name, stat.st_size, stat.st_mtime, "age" if is_old else "size"))
+    return gone
+
+
+def log_size(folder: Path) -> list[Size]:
+    """What the folder holds, by stream."""
+    with reading(folder):
+        return [_size(stream, list_files(folder, stream)) for stream in STREAMS]
+
+
+def _size(stream: str, files: Sequence[LogFile]) -> Size:
+    segments = [file for file in files if file.is_segment]
+    parquet = [file for file in files if not file.is_segment]
+    oldest = min((file.first / 1e6 for file in files), default=None)
+    is_open = sum(not is_closed(file) for file in segments)
+    return Size(stream, len(segments), _bytes(segments), is_open, len(parquet), _bytes(parquet), oldest)
+
+
+def _bytes(files: Iterable[LogFile]) -> int:
+    return sum(file.path.stat().st_size for file in files)
+
+
+def _runs(files: Sequence[LogFile], before: float) -> Iterator[list[LogFile]]:
+    """What becomes one Parquet file each: neighbors of one writer and one day, nothing else between them."""
+    by_writer = sorted(files, key=lambda file: (file.worker, file.first))
+    for _, mine in groupby(by_writer, key=lambda file: file.worker):
+        run: list[LogFile] = []
+        for file in mine:
+            fits = _is_ready(file, before)
+            if run and not (fits and _goes_with(run, file)):
+                yield from _worthwhile(run)
+                run = []
+            run += [file] if fits else []
+        yield from _worthwhile(run)
+
+
+def _is_ready(file: LogFile, before: float) -> bool:
+    stat = file.path.stat()
+    if not file.is_segment:
+        return stat.st_size < SMALL_BYTES
+    return stat.st_mtime <= before and is_closed(file) and not is_damaged(file.path)
+
+
+def _goes_with(run: Sequence[LogFile], file: LogFile) -> bool:
+    is_same_day = run[0].first // DAY_US == file.last // DAY_US
+    return is_same_day and _bytes(run) + file.path.stat().st_size <= RUN_BYTES
+
+
+def _worthwhile(run: list[LogFile]) -> Iterator[list[LogFile]]:
+    if any(file.is_segment for file in run):
+        yield run
+
+
+def _compact_run(parts: Sequence[LogFile]) -> Compacted:
+    from tidegate.store.predictions.parquet import write_parquet
+
+    folder = parts[0].path.parent
+    stats = [file.path.stat() for file in parts]
+    size = sum(
+        stat.st_size if file.is_segment else file.size for stat, file in zip(stats, parts, strict=True)
+    )
+    whole = parquet_of(parts, size)
+    fresh = folder / f".{whole.name}{TEMPORARY}"
+    rows = write_parquet(parts, fresh)
+    # the time of the newest row, which decides how long the file is kept
+    newest = max(stat.st_mtime_ns for stat in stats)
+    os.utime(fresh, ns=(newest, newest))
+    sync_path(fresh)
+    with swapping(folder):
+        fresh.replace(whole.path)
+        sync_path(folder)
+        for file in parts:
+            file.path.unlink()
+    saved = sum(stat.st_size for stat in stats) - whole.path.stat().st_size
+    return Compacted(sum(file.is_segment for file in parts), rows, saved)
+
+
+def _clean(folder: Path) -> None:
+    """Remove what a compaction that was killed left behind."""
+    for path in folder.glob(f".*{TEMPORARY}"):
+        path.unlink()
+    with swapping(folder):
+        for stream in STREAMS:
+            for file in stale_files(folder, stream):
+                file.path.unlink()

@@ -1,0 +1,26 @@
+"""What is kept: predictions and labels, and how a search for predictions is said."""
+
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from tidegate.domain import Label, Prediction
+from tidegate.store.predictions.files import LABELS, PREDICTIONS
+
+Row = TypeVar("Row", Prediction, Label)
+
+KINDS: dict[str, type[Prediction] | type[Label]] = {PREDICTIONS: Prediction, LABELS: Label}
+
+
+class Search(NamedTuple):
+    """Which predictions: the newest `n`, of this request alone, answered at `since` or later."""
+
+    n: int
+    request: str = ""
+    since: float = float("-inf")
+
+
+def decode(payload: bytes, kind: type[Row]) -> list[Row]:
+    """The rows in a frame's payload."""
+    rows: list[Row] = msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
+    return rows

@@ -1,0 +1,159 @@
+"""The writing end: rows go out in one write(2) before the reply, and never with what is marked as personal."""
+
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from tidegate.domain import Label, Prediction
+from tidegate.store.predictions.files import LABELS, PREDICTIONS, open_segment
+from tidegate.store.predictions.frames import make_frame
+
+if TYPE_CHECKING:
+    import asyncio
+
+SEGMENT_BYTES = 64 << 20
+ROTATE_S = 3600.0
+
+
+class Keeping(NamedTuple):
+    """How a writer keeps rows: synced for power loss, for how long in one segment, units hashed by a key."""
+
+    is_synced: bool = False
+    rotate_s: float = ROTATE_S
+    unit_key: bytes = b""
+
+
+PLAIN = Keeping()
+
+
+class Segment(NamedTuple):
+    """An open segment and when it was begun."""
+
+    handle: int
+    born: float
+
+
+class PredictionLog:
+    """The writing end for one worker; every start opens segments of its own, so nothing is overwritten.
+
+    When the disk is full the rows are dropped, the first time with a word on standard error, and the gap
+    is counted in `dropped`: serving goes on.
+    """
+
+    def __init__(self, folder: Path, worker: str, keeping: Keeping = PLAIN) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.dropped = 0
+        self._folder = folder
+        self._worker = worker
+        self._keeping = keeping
+        self._masks: dict[str, frozenset[int]] = {}
+        self._segments: dict[str, Segment] = {}
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._sync = None
+        if keeping.is_synced:
+            from tidegate.store.predictions.sync import GroupSync
+
+            self._sync = GroupSync(folder, self._drop)
+
+    def hide(self, bundle: str, positions: Iterable[int]) -> None:
+        """From now on write the inputs at these positions of the bundle's rows as None."""
+        self._masks[bundle] = frozenset(positions)
+
+    def write(self, rows: Sequence[Prediction]) -> None:
+        """Append predictions as one frame; when this returns they survive the death of the process."""
+        self._write(PREDICTIONS, redact(rows, self._masks, unit_key=self._keeping.unit_key))
+
+    def write_labels(self, rows: Sequence[Label]) -> None:
+        """Append late labels as one frame."""
+        self._write(LABELS, rows)
+
+    def synced(self) -> "asyncio.Future[None] | None":
+        """Done when all that was written so far survives a power cut; None when nothing has to be waited for.
+
+        One fdatasync in a thread serves everybody who asked while the one before was running.
+        """
+        return self._sync.wait() if self._sync else None
+
+    def rotate(self, now: float) -> None:
+        """Close segments that are old enough, so that they can be compacted although nobody writes."""
+        for stream, segment in list(self._segments.items()):
+            if now - segment.born >= self._keeping.rotate_s:
+                self._leave(stream)
+
+    def close(self) -> None:
+        """Close the open segments, synced if this log is."""
+        for stream in list(self._segments):
+            self._leave(stream)
+        if self._sync:
+            self._sync.close()
+
+    def _write(self, stream: str, rows: Sequence[Prediction] | Sequence[Label]) -> None:
+        if not rows:
+            return
+        frame = make_frame(self._encode(rows))
+        try:
+            segment = self._segment(stream)
+            start = os.lseek(segment.handle, 0, os.SEEK_END)
+            if os.write(segment.handle, frame) < len(frame):
+                os.ftruncate(segment.handle, start)
+                raise OSError("the disk is full")
+        except OSError as error:
+            self._drop(len(rows), error)
+            return
+        if self._sync:
+            self._sync.note(segment.handle, len(rows))
+        if start + len(frame) >= SEGMENT_BYTES or time.time() - segment.born >= self._keeping.rotate_s:
+            self._leave(stream)
+
+    def _segment(self, stream: str) -> Segment:
+        if stream not in self._segments:
+            handle = open_segment(self._folder, stream, self._worker)
+            self._segments[stream] = Segment(handle, time.time())
+        return self._segments[stream]
+
+    def _leave(self, stream: str) -> None:
+        handle = self._segments.pop(stream).handle
+        if self._sync:
+            self._sync.leave(handle)
+        else:
+            os.close(handle)
+
+    def _drop(self, rows: int, error: OSError) -> None:
+        if not self.dropped:
+            print(f"prediction log: {error}, rows are dropped until this is mended", file=sys.stderr)  # noqa: T201
+        self.dropped += rows
+
+
+def redact(
+    rows: Sequence[Prediction], masks: Mapping[str, frozenset[int]], *, unit_key: bytes = b""
+) -> Sequence[Prediction]:
+    """The rows without the inputs that their bundle's mask hides, and with `unit_key` with hashed units."""
+    if not unit_key and not any(masks.get(row.bundle) for row in rows):
+        return rows
+    return [_redacted(row, masks.get(row.bundle, frozenset()), unit_key) for row in rows]
+
+
+def _redacted(row: Prediction, mask: frozenset[int], unit_key: bytes) -> Prediction:
+    inputs = tuple(None if i in mask else value for i, value in enumerate(row.inputs)) if mask else row.inputs
+    unit = hash_unit(unit_key, row.unit) if unit_key and row.unit else row.unit
+    return msgspec.structs.replace(row, inputs=inputs, unit=unit)
+
+
+def hash_unit(key: bytes, unit: str) -> str:
+    """The name that a unit has in the log under this key: the same for the same unit, and no way back."""
+    import hashlib
+
+    return hashlib.blake2b(unit.encode(), key=key, digest_size=16).hexdigest()
+
+
+def hidden_positions(columns: Sequence[str], hidden: Iterable[str]) -> frozenset[int]:
+    """Where among a model's columns the hidden ones stand; the name of an array hides all its items."""
+    names = set(hidden)
+    return frozenset(
+        i for i, column in enumerate(columns) if column in names or column.split("[")[0] in names
+    )
