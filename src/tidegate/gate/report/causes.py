@@ -16,7 +16,7 @@ def steps(report: Report) -> Section:
     rows = tuple(
         Row((_step(step), step.because, took(step.seconds)), TONES[step.outcome]) for step in report.steps
     )
-    return Section("steps", "Steps", rows, ("step", "what happened", "took"), rank=1, is_folded=False)
+    return Section("steps", "Steps", rows, ("step", "what happened", "took"), rank=3)
 
 
 def failures(report: Report) -> Section:

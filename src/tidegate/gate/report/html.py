@@ -2,49 +2,104 @@
 
 import base64
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
+from tidegate import __version__
 from tidegate.gate.report.answer import MARKS, answer
+from tidegate.gate.report.causes import TONES, took
+from tidegate.gate.report.matrix import matrix
 from tidegate.gate.report.plots import plots
 from tidegate.gate.report.record import Report
+from tidegate.gate.report.section import Row, Section, numeric
 from tidegate.gate.report.sections import identity, sections
 from tidegate.gate.report.sentence import clean, parts
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+PICTURES = 1_200_000
+PICTURE = "data:image/"
 
 
 def render_html(report: Report) -> str:
     """A page that opens from a file; its policy lets no script run but its own."""
-    from jinja2 import Environment
-    from markupsafe import Markup, escape
-
-    def said(sentence: str) -> Markup:
-        pieces = [
-            Markup("<code>{}</code>").format(text) if is_code else escape(text)
-            for text, is_code in parts(sentence)
-        ]
-        return Markup("").join(pieces)
-
-    room = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_clean)
-    room.filters["said"] = said
-    style = _file("uPlot.min.css") + _file("report.css")
-    script = _file("uPlot.iife.min.js") + _file("report.js")
-    found = answer(report)
-    return room.from_string(_file("report.html")).render(
-        report=report,
-        answer=found,
-        marks=MARKS,
-        identity=identity(report),
-        sections=sections(report),
-        plots=plots(report),
-        style=style,
-        script=script,
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+    style = _static("uPlot.min.css") + _static("report.css")
+    script = _static("uPlot.iife.min.js") + _static("report.js")
+    return (
+        _environment()
+        .from_string(_static("report.html"))
+        .render(
+            report=report,
+            answer=answer(report),
+            identity=identity(report),
+            tones=TONES,
+            sections=[_shown(section) for section in _pictured(sections(report))],
+            confusion=matrix(report.confusion),
+            plots=plots(report),
+            style=style,
+            script=script,
+            style_hash=_hash(style),
+            script_hash=_hash(script),
+            version=__version__,
+        )
+        .lstrip()
     )
 
 
+def _environment() -> "Environment":
+    from jinja2 import Environment
+
+    from markupsafe import escape
+
+    made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_clean)
+    made.filters |= {"said": _said, "took": took, "whole": escape, "bare": lambda text: clean(text).strip("`")}
+    return made
+
+
+def _said(sentence: str) -> "Markup":
+    """A sentence with its quoted parts as code; its mark is drawn by the style, not by a font."""
+    from markupsafe import Markup, escape
+
+    tone = next((tone for tone, mark in MARKS.items() if sentence.startswith(mark)), None)
+    if tone is None:
+        mark = Markup("")
+    else:
+        sentence = sentence.removeprefix(MARKS[tone]).lstrip()
+        mark = Markup('<span class="mark {}" aria-hidden="true"></span>').format(tone)
+    pieces = (
+        Markup("<code>{}</code>").format(text) if code else escape(text) for text, code in parts(sentence)
+    )
+    return mark + Markup("").join(pieces)
+
+
+def _pictured(found: Iterable[Section]) -> Iterator[Section]:
+    """The sections with as many of their pictures as a page can carry."""
+    room = PICTURES
+    for section in found:
+        rows: list[Row] = []
+        for row in section.rows:
+            fits = row.picture.startswith(PICTURE) and len(row.picture) <= room
+            room -= len(row.picture) if fits else 0
+            rows.append(row if fits else row._replace(picture=""))
+        yield section._replace(rows=tuple(rows))
+
+
+def _shown(section: Section) -> dict[str, object]:
+    left_out = section.total - len(section.rows)
+    return {
+        **section._asdict(),
+        "numeric": numeric(section) if section.columns else (),
+        "is_pictured": any(row.picture for row in section.rows),
+        "more": f"{left_out:,} more not shown here." if left_out > 0 else "",
+    }
+
+
 @cache
-def _file(name: str) -> str:
+def _static(name: str) -> str:
     return (files("tidegate.gate.report") / "static" / name).read_text(encoding="utf-8")
 
 

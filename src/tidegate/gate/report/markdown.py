@@ -4,13 +4,12 @@ from tidegate.domain import Decision
 from tidegate.gate.report.answer import MARKS, answer
 from tidegate.gate.report.causes import TONES
 from tidegate.gate.report.record import Report
-from tidegate.gate.report.section import Section
+from tidegate.gate.report.section import Section, numeric
 from tidegate.gate.report.sections import identity, sections
 from tidegate.gate.report.sentence import cell, clean, markdown
 from tidegate.project import Gate
 
 LIMIT = 60_000
-MOST_ROWS = 60
 FOOT = 400
 WITH_PICTURES = "The HTML report shows their pictures."
 
@@ -52,7 +51,7 @@ def _rows(section: Section) -> str:
         return ""
     if not section.columns:
         return "\n".join(f"- {markdown(row.cells[0])}" for row in section.rows)
-    ruler = ["---", *("---:" if _is_number(name) else "---" for name in section.columns[1:])]
+    ruler = ["---:" if is_number else "---" for is_number in numeric(section)]
     lines = [[cell(name) for name in section.columns], ruler]
     lines += [[cell(text) for text in row.cells] for row in section.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -74,14 +73,9 @@ def _summary(title: str) -> str:
     return escape(clean(title))
 
 
-def _is_number(column: str) -> bool:
-    return column in ("rows", "difference", "confidence", "took", "candidate", "change (95 % interval)")
-
-
 def _first(section: Section) -> Section:
-    """Even with room to spare nobody reads hundreds of rows."""
     total = max(section.total, len(section.rows))
-    return section._replace(rows=section.rows[:MOST_ROWS], total=total)
+    return section._replace(rows=section.rows[: section.most], total=total)
 
 
 def _fit(found: list[Section], room: int) -> list[Section]:

@@ -1,8 +1,11 @@
 """A part of a report before it has a form: a title over a table or a list, all of it sentences."""
 
+import re
 from typing import NamedTuple
 
 from tidegate.gate.report.answer import Tone
+
+NUMBER = re.compile(r"[-+]?\d[\d.,]*( ?(%|pp|s|[kMG]?B)| \[.*)?$| \d+ min")
 
 
 class Row(NamedTuple):
@@ -17,7 +20,8 @@ class Section(NamedTuple):
     """What is said under one title; a section without rows is left out of every form.
 
     `total` counts the rows that there are, `rows` are the first of them. Where room is short the section with
-    the highest `rank` loses its last rows first. `is_folded` hides it behind its title where a form can.
+    the highest `rank` loses its last rows first; forms that are read in passing show `most` rows. `is_folded`
+    hides it behind its title where a form can.
     """
 
     key: str
@@ -27,6 +31,7 @@ class Section(NamedTuple):
     note: str = ""
     total: int = 0
     rank: int = 0
+    most: int = 60
     is_folded: bool = True
 
 
@@ -44,3 +49,9 @@ def narrowed(section: Section) -> Section:
         columns=tuple(section.columns[place] for place in kept),
         rows=tuple(row._replace(cells=tuple(row.cells[place] for place in kept)) for row in section.rows),
     )
+
+
+def numeric(section: Section) -> tuple[bool, ...]:
+    """Which columns hold numbers, to be set flush right."""
+    columns = zip(*(row.cells for row in section.rows), strict=True)
+    return tuple(all(not text or NUMBER.match(text) for text in column) for column in columns)

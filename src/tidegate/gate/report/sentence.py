@@ -11,8 +11,8 @@ from collections.abc import Iterator
 JOINERS = "\u200c\u200d"
 LONGEST = 400
 REFERENCE = re.compile(r"(?<=[@#!~%$&^])(?=\w)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
-SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~|$&!])")
-OPENING = re.compile(r"^(\d{0,9})([-+=.)/])")
+SPECIAL = re.compile(r"[\\`*{}<>#~|$&!]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|\[(?=\[)|^\[")
+OPENING = re.compile(r"^(\d{0,9})([-+=.)/])(?![\d.])")
 
 
 def clean(text: str) -> str:
@@ -42,13 +42,16 @@ def plain(sentence: str) -> str:
 
 def markdown(sentence: str) -> str:
     """A sentence as Markdown that names nobody, links nowhere and stays within its line."""
-    escaped = "".join(_code(text) if is_code else _prose(text) for text, is_code in parts(sentence))
-    return OPENING.sub(r"\1\\\2", escaped)
+    return OPENING.sub(r"\1\\\2", _inline(sentence))
 
 
 def cell(sentence: str) -> str:
     """A sentence as a cell of a Markdown table; a backslash before a bar would undo the bar's own."""
-    return re.sub(r"\\+(?=\|)", "", markdown(sentence).replace("\\|", "|")).replace("|", "\\|")
+    return re.sub(r"\\+(?=\|)", "", _inline(sentence)).replace("|", "\\|")
+
+
+def _inline(sentence: str) -> str:
+    return "".join(_code(text) if is_code else _prose(text) for text, is_code in parts(sentence))
 
 
 def _code(text: str) -> str:
@@ -56,7 +59,7 @@ def _code(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    return SPECIAL.sub(r"\\\1", REFERENCE.sub("\u200b", text))
+    return SPECIAL.sub(r"\\\g<0>", REFERENCE.sub("\u200b", text))
 
 
 def _is_seen(char: str) -> bool:

@@ -1,13 +1,14 @@
 """What the gate found: the table of metrics, a sentence a rule, the slices, the budget, the claims tested."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from tidegate.domain import Consequence, Finding, Unit, Verdict
+from tidegate.domain import Consequence, Decision, Finding, Unit, Verdict
 from tidegate.gate.report.answer import MARKS, Tone, more_labels, tone_of
-from tidegate.gate.report.record import Comparison, Report, Slice
+from tidegate.gate.report.record import Budget, Comparison, Report, Slice
 from tidegate.gate.report.section import Row, Section, listed
 from tidegate.gate.report.sentence import quote
 from tidegate.gate.words import say, say_interval
+from tidegate.project.metric import LOSSES
 
 NOT_COVERED = (
     "Other traffic: the verdict speaks for the population that the rows are a random sample of.",
@@ -18,10 +19,10 @@ NOT_COVERED = (
 )
 HIDDEN = "This gate shows verdicts only (`gate.show`): no number of it leaves the gate."
 WORDS: dict[Tone, str] = {
-    "good": "proven",
-    "bad": "refuted",
-    "unsure": "not proven",
-    "warned": "warning",
+    "good": "passes",
+    "bad": "blocks",
+    "unsure": "cannot tell",
+    "warned": "warns",
     "": "",
 }
 
@@ -43,20 +44,11 @@ def findings(report: Report) -> Section:
 
 
 def slices(report: Report) -> Section:
-    """The parts of the test set, those first on which the candidate does worst."""
+    """The parts of the test set on which the candidate does worst."""
     unit = slice_unit(report)
     columns = ("slice", "rows", "live", "candidate", "change (95 % interval)", "verdict")
-    rows = tuple(_slice(part, unit) for part in worst_first(report))
-    return Section("slices", "Worst slices", rows, columns, rank=3, is_folded=False)
-
-
-def worst_first(report: Report) -> list[Slice]:
-    """Slices proven worse, then by their change; of an error the highest is the worst."""
-    sign = -1 if slice_unit(report) == "number" else 1
-    order = {"block": 0, "underpowered": 1, "hold": 1}
-    return sorted(
-        report.slices, key=lambda part: (order.get(part.verdict or "", 2), sign * (part.change or 0.0))
-    )
+    rows = tuple(_slice(part, unit) for part in report.slices)
+    return Section("slices", "Worst slices", rows, columns, rank=3, most=10, is_folded=False)
 
 
 def slice_unit(report: Report) -> Unit:
@@ -67,21 +59,11 @@ def slice_unit(report: Report) -> Unit:
 
 def budget(report: Report) -> Section:
     """How much of the test set is used up, and what the next submission is tested at."""
-    decision, account = report.decision, report.budget
-    said = []
-    if account:
-        left = max(account.submissions - account.asked, 0)
-        asked = f"{account.asked} of {account.submissions} submissions on this test set are used"
-        said.append(f"{asked}, {account.passed} passed; {left} left")
-        if left:
-            said.append(f"The next one passes at error {account.next_error:.3g}")
-        else:
-            said.append("Fresh labels are needed")
-    if decision and decision.error:
-        said.append(
-            f"This was submission {decision.submission}, passing tested at error {decision.error:.3g}"
-        )
-    return listed("budget", "Test budget", tuple(f"{one}." for one in said), rank=2)
+    account, decision = report.budget, report.decision
+    left = max(account.submissions - account.asked, 0) if account else 0
+    title = f"Test budget: {left} of {account.submissions} submissions left" if account else "Test budget"
+    said = [*_account(account, left), *_tested_at(decision)]
+    return listed("budget", title, tuple(said), rank=2)
 
 
 def tested(report: Report) -> Section:
@@ -108,13 +90,29 @@ def verdict_tone(verdict: Verdict | None, severity: Consequence = "block") -> To
     return "warned" if severity == "warn" and tone in ("bad", "unsure") else tone
 
 
+def _account(account: Budget | None, left: int) -> Iterator[str]:
+    if not account:
+        return
+    yield f"{account.asked} of {account.submissions} submissions on this test set are used, {account.passed} passed."
+    yield f"The next one passes at error {account.next_error:.3g}." if left else "Fresh labels are needed."
+
+
+def _tested_at(decision: Decision | None) -> Iterator[str]:
+    if decision and decision.error:
+        yield f"This was submission {decision.submission}, passing tested at error {decision.error:.3g}."
+
+
 def _metric(found: Comparison, n: int) -> Row:
     tone = verdict_tone(found.verdict, found.severity)
     cells = (
-        quote(found.metric), _value(found.live, found.unit), _value(found.candidate, found.unit),
+        _name(found.metric), _value(found.live, found.unit), _value(found.candidate, found.unit),
         change_of(found, found.unit), found.rule, _verdict(tone, more_labels(found.n_needed, n)),
     )  # fmt: skip
     return Row(cells, tone)
+
+
+def _name(metric: str) -> str:
+    return f"{quote(metric)}{' (less is better)' if metric.partition('(')[0] in LOSSES else ''}"
 
 
 def _slice(part: Slice, unit: Unit) -> Row:
