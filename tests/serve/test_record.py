@@ -1,23 +1,25 @@
 """What Prometheus reads: the counts of one worker, and of workers that share a folder."""
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tidegate.serve.record import BUCKETS_S, SHARED_FOLDER, Metrics
+from tidegate.serve.record import BUCKETS_S, Metrics
 
 COUNT_AND_RENDER = """
 import sys
+from pathlib import Path
 from tidegate.serve.record import Metrics
-requests, release, weight, dropped = sys.argv[1:]
-metrics = Metrics()
+folder, name, requests, release, weight, dropped, now = sys.argv[1:]
+metrics = Metrics(Path(folder), name)
 for _ in range(int(requests)):
     metrics.count("/predict", 200, "stable", seconds=0.002)
 metrics.note(release=int(release), weight=float(weight), dropped=int(dropped))
+metrics.save(float(now))
 print(metrics.render().decode())
 """
 
@@ -38,15 +40,10 @@ def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
     return samples(metrics.render().decode(), name)
 
 
-def worker(environ: Mapping[str, str], *words: object) -> str:
+def worker(folder: Path, *words: object) -> str:
     """What a worker of its own process renders once it has counted."""
-    command = [sys.executable, "-c", COUNT_AND_RENDER, *map(str, words)]
-    return subprocess.run(command, env=environ, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.fixture
-def shared(tmp_path) -> Mapping[str, str]:
-    return os.environ | {SHARED_FOLDER: str(tmp_path)}
+    command = [sys.executable, "-c", COUNT_AND_RENDER, str(folder), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def test_replies_are_counted_by_path_status_and_role() -> None:
@@ -97,17 +94,39 @@ def test_two_workers_of_this_process_count_for_themselves() -> None:
     assert told(other, "tidegate_request_duration_seconds_count") == {}
 
 
-def test_workers_that_share_a_folder_count_together(shared) -> None:
-    assert samples(worker(shared, 2, 1, 0.0, 1), "tidegate_request_duration_seconds_count") == {
+def test_workers_that_share_a_folder_count_together(tmp_path) -> None:
+    assert samples(worker(tmp_path, "one", 2, 1, 0.0, 1, 10), "tidegate_request_duration_seconds_count") == {
         ("/predict", "200", "stable"): 2
     }
-    both = worker(shared, 3, 1, 0.0, 4)
+    both = worker(tmp_path, "two", 3, 1, 0.0, 4, 11)
     assert samples(both, "tidegate_request_duration_seconds_count") == {("/predict", "200", "stable"): 5}
     assert samples(both, "tidegate_log_dropped_rows_total") == {(): 5}
 
 
-def test_a_worker_that_died_in_a_rollout_leaves_no_weight_behind(shared) -> None:
-    worker(shared, 1, 3, 0.5, 0)
-    after = worker(shared, 1, 4, 0.0, 0)
+def test_a_worker_that_is_started_again_goes_on_counting(tmp_path) -> None:
+    worker(tmp_path, "one", 2, 1, 0.0, 1, 10)
+    again = worker(tmp_path, "one", 3, 1, 0.0, 0, 11)
+    assert samples(again, "tidegate_request_duration_seconds_count") == {("/predict", "200", "stable"): 5}
+    assert samples(again, "tidegate_log_dropped_rows_total") == {(): 1}
+
+
+def test_a_worker_that_died_in_a_rollout_leaves_no_weight_behind(tmp_path) -> None:
+    worker(tmp_path, "one", 1, 3, 0.5, 0, 10)
+    after = worker(tmp_path, "two", 1, 4, 0.0, 0, 11)
     assert samples(after, "tidegate_canary_weight") == {(): 0}
     assert samples(after, "tidegate_release") == {(): 4}
+
+
+@pytest.mark.parametrize("left", [b"", b"{", b"[]"])
+def test_a_torn_file_of_counts_is_left_out(tmp_path, left) -> None:
+    (tmp_path / "gone.metrics").write_bytes(left)
+    found = worker(tmp_path, "one", 2, 1, 0.0, 0, 10)
+    assert samples(found, "tidegate_request_duration_seconds_count") == {("/predict", "200", "stable"): 2}
+
+
+def test_batches_are_counted_by_version() -> None:
+    metrics = Metrics()
+    for rows in (1, 3, 64):
+        metrics.batch(7, rows, seconds=0.002)
+    assert told(metrics, "tidegate_batch_rows_sum") == {(): 68}
+    assert told(metrics, "tidegate_predict_duration_seconds_count") == {(): 3}

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -31,6 +32,7 @@ from tidegate.store.predictions import PredictionLog
 from tidegate.store.state import State
 
 POLL_S = 0.05
+SAVE_S = 1.0
 KEPT_MODELS = 4
 BACKLOG = 2048
 
@@ -63,9 +65,10 @@ def main(root: str, supervisor: str, handle: str, name: str) -> None:
 
 
 def _worker(root: Path, supervisor: int, name: str) -> Worker:
-    config, layout, metrics = load_config(root), Layout(root), Metrics()
+    config, layout = load_config(root), Layout(root)
+    metrics = Metrics(layout.metrics, name)
     log = PredictionLog(layout.log, name)
-    engine = Engine(log.write)
+    engine = Engine(log.write, metrics)
     service = Service(engine, log.write_labels, config.serve, metrics)
     return Worker(name, supervisor, config, layout, log, engine, service, metrics, {})
 
@@ -119,7 +122,17 @@ async def _follow(worker: Worker, ledger: Ledger) -> None:
         if worker.log.dropped != reported and _report_gap(worker):
             reported = worker.log.dropped
             _note(worker)
+        _save_counts(worker)
         await asyncio.sleep(POLL_S)
+
+
+def _save_counts(worker: Worker) -> None:
+    """Leave the counts for the other workers every now and then; they are no reason to stop on a full disk."""
+    now = time.time()
+    if now - worker.metrics.saved >= SAVE_S:
+        worker.metrics.wait(worker.engine.waiting_rows)
+        with contextlib.suppress(OSError):
+            worker.metrics.save(now)
 
 
 async def _swap(worker: Worker, state: State) -> None:

@@ -118,13 +118,13 @@ def _supervise(layout: Layout, commands: Mapping[str, list[str]], listening: soc
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
-    environ = _environ(layout, len(commands))
+    _empty_counts(layout)
     _write_pid(layout, SUPERVISOR, os.getpid())
     children = {name: Child(None, 0.0, 0, 0.0) for name in commands}
     try:
         while not stopping.wait(POLL_S):
             for name, words in commands.items():
-                start = _Start(layout, name, words, listening, environ)
+                start = _Start(layout, name, words, listening)
                 children[name] = _keep_alive(children[name], start, now=time.monotonic())
     finally:
         _stop_all(children)
@@ -139,11 +139,10 @@ class _Start(NamedTuple):
     name: str
     words: list[str]
     listening: socket.socket
-    environ: dict[str, str]
 
     def __call__(self) -> "subprocess.Popen[bytes]":
         handles = (self.listening.fileno(),)
-        process = subprocess.Popen(self.words, pass_fds=handles, env=self.environ, stdin=subprocess.DEVNULL)
+        process = subprocess.Popen(self.words, pass_fds=handles, stdin=subprocess.DEVNULL)
         _write_pid(self.layout, self.name, process.pid)
         return process
 
@@ -183,15 +182,10 @@ def _commands(root: Path, listening: socket.socket, *, workers: int, watch: bool
     return commands | ({"watch": [*python, "tidegate.flow.watch", *mine]} if watch else {})
 
 
-def _environ(layout: Layout, processes: int) -> dict[str, str]:
-    """Workers count for Prometheus together in a folder, which starts empty."""
-    if processes <= 2:
-        return dict(os.environ)
-    folder = layout.run / "metrics"
-    folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob("*.db"):
+def _empty_counts(layout: Layout) -> None:
+    """The workers' counts for Prometheus start from nothing."""
+    for left in layout.metrics.glob("*"):
         left.unlink()
-    return os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 @contextmanager

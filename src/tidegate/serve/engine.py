@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve.predict import MAX_BATCH_ROWS, Result, predict_together
+from tidegate.serve.record import Metrics
 from tidegate.serve.route import Answer, Arm, Route, choose
 
 if TYPE_CHECKING:
@@ -78,9 +79,10 @@ class Job(NamedTuple):
 class Engine:
     """Owns the waiting requests and the threads for slow batches; lives on one event loop."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, metrics: Metrics | None = None) -> None:
         self.route: Route | None = None
         self._write = write
+        self._metrics = metrics or Metrics()
         self._waiting: list[Job] = []
         self._rows = 0
         self._busy: set[str] = set()
@@ -194,9 +196,10 @@ class Engine:
         model = jobs[0].arm.model
         began = time.perf_counter()
         results = predict_together(model, [job.ask.rows for job in jobs])
-        took = (time.perf_counter() - began) / sum(len(job.ask.rows) for job in jobs)
-        before = self._row_s.get(model.digest, took)
-        self._row_s[model.digest] = before + SMOOTHING * (took - before)
+        seconds, rows = time.perf_counter() - began, sum(len(job.ask.rows) for job in jobs)
+        self._metrics.batch(jobs[0].arm.version, rows, seconds=seconds)
+        before = self._row_s.get(model.digest, seconds / rows)
+        self._row_s[model.digest] = before + SMOOTHING * (seconds / rows - before)
         return results
 
     def _drop(self, jobs: Sequence[Job]) -> None:

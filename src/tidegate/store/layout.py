@@ -42,6 +42,11 @@ class Layout(NamedTuple):
         """Pid files, plans and logs of running services."""
         return self.state / "run"
 
+    @property
+    def metrics(self) -> Path:
+        """What the gateway's workers have counted, a file each."""
+        return self.run / "metrics"
+
 
 def find_root(start: Path | None = None) -> Path:
     """The root of the project that holds `start`, by default the current directory.
