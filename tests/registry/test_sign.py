@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tidegate.errors import CorruptError
-from tidegate.registry.sign import SIGNING_KEY, TRUSTED, Signature, sign, verify
+from tidegate.errors import CorruptError, UsageError
+from tidegate.registry.keys import SIGNING_KEY, TRUSTED
+from tidegate.registry.sign import Signature, sign, verify
 
 MANIFEST = b'{"format": 1}\n'
 SIGN_WHEN_TOLD = """
@@ -38,6 +39,12 @@ def private_pem(key) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+
+
+def place_key(keys: Path, text: bytes) -> None:
+    keys.mkdir()
+    (keys / SIGNING_KEY).write_bytes(text)
+    (keys / SIGNING_KEY).chmod(0o600)
 
 
 def refused(keys: Path, signature: bytes, manifest: bytes = MANIFEST) -> CorruptError:
@@ -78,9 +85,8 @@ def test_processes_that_sign_first_at_once_make_one_key(keys: Path, at_once) -> 
 
 
 def test_a_key_of_the_users_own_is_used_and_trusted(keys: Path) -> None:
-    keys.mkdir()
     text = private_pem(Ed25519PrivateKey.generate())
-    (keys / SIGNING_KEY).write_bytes(text)
+    place_key(keys, text)
     assert verify(keys, MANIFEST, sign(keys, MANIFEST), where="here")
     assert (keys / SIGNING_KEY).read_bytes() == text
 
@@ -95,9 +101,8 @@ def test_a_key_of_the_users_own_is_used_and_trusted(keys: Path) -> None:
     ids=["empty", "no key", "another kind"],
 )
 def test_a_signing_key_that_is_none_is_never_replaced(keys: Path, text, problem) -> None:
-    keys.mkdir()
-    (keys / SIGNING_KEY).write_bytes(text)
-    with pytest.raises(CorruptError) as caught:
+    place_key(keys, text)
+    with pytest.raises(UsageError) as caught:
         sign(keys, MANIFEST)
     assert str(caught.value) == f"{SIGNING_KEY}: {problem}"
     assert (keys / SIGNING_KEY).read_bytes() == text
@@ -115,7 +120,7 @@ def test_a_key_is_believed_only_while_it_is_in_the_trusted_folder(keys: Path, tm
     assert error.message.startswith(
         f"signed by key {msgspec.json.decode(signature)['key'][:12]}, which is not"
     )
-    assert error.hint == "copy its public key into .tidegate/keys/trusted"
+    assert error.hint == "tidegate bundle keys trust FILE, with its public key"
     (public,) = trusted(tmp_path / "theirs")
     (keys / TRUSTED / "theirs.pem").write_bytes(public.read_bytes())
     assert verify(keys, MANIFEST, signature, where="here")

@@ -1,26 +1,33 @@
-"""`tidegate bundle`: what a release consists of, and the proof that no byte of it has changed."""
+"""`tidegate bundle`: what a release consists of, the proof that no byte of it has changed, and its way elsewhere."""
 
-import json
+from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
+from tidegate.cli import bundle_keys, bundle_move
+from tidegate.cli.bundle_move import asked_of, openssf_options, say_verified, verified_json
 from tidegate.cli.output import json_option, print_json, print_table, say, short
 from tidegate.data.params import ABSENT
+from tidegate.flow.transport import open_here
+from tidegate.flow.transport import sign as sign_bundle
+from tidegate.flow.transport import verify as verify_bundle
 from tidegate.pipeline.explain import changed_values
-from tidegate.project import load_config
-from tidegate.registry.load import Bundle, bundle_digests, find_bundle, open_bundle
+from tidegate.registry.load import bundle_digests
+from tidegate.registry.provenance import PROVENANCE, Provenance, read_provenance
 from tidegate.store.layout import Layout, find_root
 from tidegate.store.ledger import open_ledger
 
 
 @click.group("bundle")
 def command() -> None:
-    """Show or verify a bundle.
+    """Show, verify, sign, export or import a bundle.
 
     \b
     Example:
       tidegate bundle ls
       tidegate bundle verify 9b1e
+      tidegate bundle export 9b1e digits.tar
     """
 
 
@@ -63,45 +70,82 @@ def show(digest: str, *, as_json: bool) -> None:
     Example:
       tidegate bundle show 9b1e
     """
-    bundle = _open(digest)
-    provenance = json.loads(bundle.read("provenance.json"))
+    bundle = open_here(find_root(), digest)
+    provenance = read_provenance(bundle.read(PROVENANCE), where=f"bundle {short(bundle.digest)}")
     if as_json:
         files = {name: part.sha256 for name, part in bundle.manifest.files.items()}
         print_json({"bundle": bundle.digest, "key": bundle.key, "files": files, "provenance": provenance})
         return
-    dirty = " with uncommitted changes" if provenance["uncommitted_changes"] else ""
     say(f"bundle {bundle.digest}", bold=True)
     say(f"  model   {bundle.manifest.name}")
-    say(f"  commit  {provenance['commit'] or 'none'}{dirty}")
     say(f"  signed  {f'by key {short(bundle.key)}' if bundle.key else 'by nobody'}")
-    for name, values in sorted(provenance["params"].items()):
-        for path, _, value in changed_values(name, ABSENT, values):
-            say(f"  param   {path} = {value}")
+    for word, text in _origin(provenance):
+        say(f"  {word:<7} {text}")
     for name, part in sorted(bundle.manifest.files.items()):
         say(f"  file    {short(part.sha256)}  {part.size:>9,} bytes  {name}")
 
 
 @command.command("verify")
-@click.argument("digest")
+@click.argument("bundle")
+@openssf_options
 @json_option
-def verify(digest: str, *, as_json: bool) -> None:
-    """Recompute every digest and check the signature; exit code 6 when something differs.
+def verify(
+    bundle: str, *, key: Path | None, roots: tuple[Path, ...], require_openssf: bool, as_json: bool
+) -> None:
+    """Recompute every digest and check every signature; exit code 6 when something differs.
+
+    BUNDLE is the start of a digest, or the path of an exported bundle.
 
     \b
     Example:
       tidegate bundle verify 9b1e
+      tidegate bundle verify digits.tar --openssf-key theirs.pub.pem
     """
-    bundle = _open(digest)
+    found = verify_bundle(find_root(), bundle, asked_of(key, roots, is_required=require_openssf))
     if as_json:
-        print_json({"bundle": bundle.digest, "files": len(bundle.parts), "key": bundle.key})
-        return
-    signed = (
-        f"signed by trusted key {short(bundle.key)}" if bundle.key else "not signed, which is allowed here"
-    )
-    say(f"bundle {short(bundle.digest)}: {len(bundle.parts)} files as recorded, {signed}")
+        print_json(verified_json(found))
+    else:
+        say_verified(found, "verified")
 
 
-def _open(prefix: str) -> Bundle:
-    root = find_root()
-    layout, require = Layout(root), load_config(root).sign.require
-    return open_bundle(layout.bundles, find_bundle(layout.bundles, prefix), keys=layout.keys, require=require)
+@command.command("sign")
+@click.argument("digest")
+@click.option("--key", type=click.Path(path_type=Path), help="Sign with the Ed25519 key in this file.")
+@json_option
+def sign(digest: str, *, key: Path | None, as_json: bool) -> None:
+    """Sign a bundle anew, in the place of the signature it has; the key that signs is trusted from then on.
+
+    \b
+    Example:
+      tidegate bundle sign 9b1e
+      tidegate bundle sign 9b1e --key release.pem
+    """
+    signed = sign_bundle(find_root(), digest, key)
+    if as_json:
+        print_json({"bundle": signed.digest, "key": signed.key})
+    else:
+        say(f"bundle {short(signed.digest)}: signed by key {short(signed.key)}")
+
+
+def _origin(provenance: Provenance) -> Iterator[tuple[str, str]]:
+    """Where a bundle comes from, a line each."""
+    dirty = " with uncommitted changes" if provenance.uncommitted_changes else ""
+    source = f" of {provenance.source}" if provenance.source else ""
+    yield "commit", f"{provenance.commit or 'none'}{source}{dirty}"
+    if provenance.run:
+        yield "run", f"{provenance.run.id}, {provenance.run.started} to {provenance.run.ended}"
+    if provenance.builder:
+        yield "builder", f"tidegate {provenance.builder}"
+    for stage, command in provenance.commands.items():
+        lines = [command] if isinstance(command, str) else command
+        yield "stage", f"{stage}: {'; '.join(' '.join(line.split()) for line in lines)}"
+    for name, values in sorted(provenance.params.items()):
+        for path, _, value in changed_values(name, ABSENT, values):
+            yield "param", f"{path} = {value}"
+    for path, value in sorted(provenance.deps.items()):
+        yield "dep", f"{short(value)}  {path}"
+
+
+command.add_command(bundle_move.export)
+command.add_command(bundle_move.import_)
+command.add_command(bundle_keys.keys)

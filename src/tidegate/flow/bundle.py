@@ -14,56 +14,33 @@ from tidegate.domain import Decision
 from tidegate.errors import NotFoundError
 from tidegate.flow.check import read_contract
 from tidegate.flow.judge import evaluation_name
+from tidegate.flow.provenance import gather_provenance
 from tidegate.gate.read import Wanted, read_rows
 from tidegate.gate.rows import right, said
 from tidegate.monitor.reference import build_reference, encode_reference
-from tidegate.pipeline.lockfile import recorded
-from tidegate.pipeline.project import open_project
 from tidegate.project import CONFIG, Config
 from tidegate.registry.columns import row_columns
-from tidegate.store.git import head_commit, is_dirty
+from tidegate.registry.provenance import ENVIRONMENT, PROVENANCE, render_statement
+from tidegate.store.files import sha256_bytes
 from tidegate.store.layout import Layout
-
-PROVENANCE = "provenance.json"
-
-
-class Provenance(msgspec.Struct, frozen=True):
-    """Where a bundle comes from; `params` maps `file:key` to a value, `deps` and `outs` a path to its hash."""
-
-    commit: str
-    uncommitted_changes: bool
-    params: dict[str, object]
-    deps: dict[str, str]
-    outs: dict[str, str]
 
 
 def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str, bytes]:
     """The bytes of every file of a bundle, by name."""
     root = layout.root
     evaluation = _read(root, config.data.evaluation, "data.evaluation")
-    return {
+    parts = {
         "model.onnx": _read(root, config.model.path, "model.path"),
         "contract.odcs.yaml": _contract(config, root),
-        "environment.txt": _environment().encode(),
+        ENVIRONMENT: _environment().encode(),
         evaluation_name(config): evaluation,
         "decision.json": msgspec.json.encode(decision, order="sorted"),
-        PROVENANCE: msgspec.json.encode(provenance(root), order="sorted"),
         "reference.json": _reference(config, root),
         "labels.json": json.dumps(list(config.model.labels)).encode(),
         "policy.toml": _read(root, CONFIG, ""),
     }
-
-
-def provenance(root: Path) -> Provenance:
-    """Commit, parameter values and data hashes, the latter two as `dvc.lock` records them."""
-    with open_project(root) as project:
-        lock = recorded(project.lock.values())
-    return Provenance(head_commit(root), is_dirty(root), lock.params, lock.deps, lock.outs)
-
-
-def provenance_of(layout: Layout, digest: str) -> Provenance:
-    """Where a bundle that was packed here comes from."""
-    return msgspec.json.decode((layout.bundles / digest / PROVENANCE).read_bytes(), type=Provenance)
+    subjects = {name: sha256_bytes(data) for name, data in parts.items()}
+    return {**parts, PROVENANCE: render_statement(gather_provenance(config, layout), subjects)}
 
 
 def _read(root: Path, name: str, key: str) -> bytes:

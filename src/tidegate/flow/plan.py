@@ -10,8 +10,9 @@ import msgspec
 from tidegate.data.params import ABSENT
 from tidegate.domain import Decision
 from tidegate.errors import ConflictError, UsageError
-from tidegate.flow.bundle import gather_parts, provenance_of
+from tidegate.flow.bundle import gather_parts
 from tidegate.flow.judge import decisions, gather, recorded_event
+from tidegate.flow.provenance import provenance_of
 from tidegate.flow.release import Action, Plan, plan_path
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered

@@ -1,21 +1,17 @@
-"""Signatures of bundles: one local Ed25519 key signs, the public keys in `trusted/` are believed."""
+"""The signature of a bundle: Ed25519 over the bytes of its manifest, believed if the key is trusted here."""
 
-import os
-import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tidegate.errors import CorruptError
-from tidegate.store.files import sha256_bytes, write_atomic
+from tidegate.registry.keys import fingerprint, signing_key, trusted_key
 
 SIGNATURE = "signature.json"
-SIGNING_KEY = "signing.pem"
-TRUSTED = "trusted"
+ALGORITHM = "ed25519"
 
 
 class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,25 +22,48 @@ class Signature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     signature: bytes
 
 
+class Claim(NamedTuple):
+    """What `file` says: the owner of `key` signed these bytes, which are called `what`."""
+
+    file: str
+    what: str
+    key: str
+    signature: bytes
+    signed: bytes
+
+
 def sign(keys: Path, manifest: bytes) -> bytes:
-    """The signature file of a manifest; the key is made, and trusted, at first use.
+    """The signature file of a manifest, by the project's own key."""
+    return sign_with(signing_key(keys), manifest)
+
+
+def sign_with(key: Ed25519PrivateKey, manifest: bytes) -> bytes:
+    """The signature file of a manifest.
 
     Ed25519 (RFC 8032) is deterministic: the same manifest and key give the same bytes.
     """
-    key = _signing_key(keys)
-    made = Signature("ed25519", _fingerprint(key.public_key()), key.sign(manifest))
-    return _render(made)
+    return _render(Signature(ALGORITHM, fingerprint(key.public_key()), key.sign(manifest)))
 
 
 def verify(keys: Path, manifest: bytes, signature: bytes, *, where: str) -> str:
     """The fingerprint of the trusted key that signed; CorruptError when none did."""
-    claimed = _parse(signature, where=where)
-    key = _trusted_key(keys, claimed, where=where)
+    said = _parse(signature, where=where)
+    key = said.key if said.algorithm == ALGORITHM else f"of {said.algorithm}"
+    check(keys, Claim(SIGNATURE, "manifest", key, said.signature, manifest), where=where)
+    return said.key
+
+
+def check(keys: Path, claim: Claim, *, where: str) -> None:
+    """Raise CorruptError unless the claim is true and its key is trusted here."""
+    key = trusted_key(keys, claim.key)
+    if key is None:
+        found = f"signed by key {claim.key[:12]}, which is not trusted here, refusing to load"
+        raise CorruptError(where, found, hint="tidegate bundle keys trust FILE, with its public key")
     try:
-        key.verify(claimed.signature, manifest)
+        key.verify(claim.signature, claim.signed)
     except InvalidSignature:
-        raise CorruptError(where, f"{SIGNATURE} does not sign this manifest, refusing to load") from None
-    return claimed.key
+        found = f"{claim.file} does not sign this {claim.what}, refusing to load"
+        raise CorruptError(where, found) from None
 
 
 def _parse(data: bytes, *, where: str) -> Signature:
@@ -60,66 +79,3 @@ def _parse(data: bytes, *, where: str) -> Signature:
 
 def _render(signature: Signature) -> bytes:
     return msgspec.json.encode(signature, order="sorted")
-
-
-def _trusted_key(keys: Path, claimed: Signature, *, where: str) -> Ed25519PublicKey:
-    for path in sorted((keys / TRUSTED).glob("*.pem")):
-        key = _read_public(path)
-        if claimed.algorithm == "ed25519" and _fingerprint(key) == claimed.key:
-            return key
-    found = f"signed by key {claimed.key[:12]}, which is not trusted here, refusing to load"
-    raise CorruptError(where, found, hint=f"copy its public key into .tidegate/keys/{TRUSTED}")
-
-
-def _signing_key(keys: Path) -> Ed25519PrivateKey:
-    path = keys / SIGNING_KEY
-    if not path.exists():
-        _make_key(path)
-    try:
-        key = load_pem_private_key(path.read_bytes(), password=None)
-    except ValueError:
-        raise CorruptError(SIGNING_KEY, "not a private key in PEM, refusing to sign") from None
-    if not isinstance(key, Ed25519PrivateKey):
-        raise CorruptError(SIGNING_KEY, "not an Ed25519 key, refusing to sign")
-    _trust(keys, key.public_key())
-    return key
-
-
-def _make_key(path: Path) -> None:
-    """Create the key file whole and readable by its owner only; whoever comes first wins."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    text = Ed25519PrivateKey.generate().private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".key-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(temporary, path)
-    except FileExistsError:
-        return
-    finally:
-        Path(temporary).unlink()
-
-
-def _trust(keys: Path, key: Ed25519PublicKey) -> None:
-    path = keys / TRUSTED / f"{_fingerprint(key)[:16]}.pem"
-    if not path.exists():
-        pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-        write_atomic(path, pem)
-
-
-def _read_public(path: Path) -> Ed25519PublicKey:
-    try:
-        key = load_pem_public_key(path.read_bytes())
-    except ValueError:
-        raise CorruptError(path.name, "not a public key in PEM", hint="remove it or restore it") from None
-    if not isinstance(key, Ed25519PublicKey):
-        raise CorruptError(path.name, "not an Ed25519 key", hint="remove it or restore it")
-    return key
-
-
-def _fingerprint(key: Ed25519PublicKey) -> str:
-    return sha256_bytes(key.public_bytes_raw())

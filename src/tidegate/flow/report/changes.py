@@ -42,10 +42,10 @@ def changed_params(project: Project, live: Provenance) -> tuple[Changed, ...]:
 
 
 def changed_data(project: Project, live: Provenance, config: Config) -> tuple[Changed, ...]:
-    """Files and directories of dvc.lock, but for the model and its evaluation, which the whole report is about."""
+    """Files and directories of dvc.lock, but for results: model, evaluation, metrics and plots."""
     lock = _lock(project)
     old, new = live.deps | live.outs, lock.deps | lock.outs
-    names = (old.keys() | new.keys()) - {config.model.path, config.data.evaluation}
+    names = (old.keys() | new.keys()) - _results(project, config)
     pairs = [Pair(name, old.get(name, ""), new.get(name, "")) for name in sorted(names)]
     versions = Versions(project, live.commit, _known_tables(config, project.root))
     return tuple(
@@ -53,6 +53,12 @@ def changed_data(project: Project, live: Provenance, config: Config) -> tuple[Ch
         for pair in pairs
         if pair.was != pair.now
     )
+
+
+def _results(project: Project, config: Config) -> set[str]:
+    """What the rest of a report is about, and what may hold scores of the test set."""
+    outs = (out for stage in project.stages.values() for out in stage.outs)
+    return {config.model.path, config.data.evaluation, *(out.path for out in outs if out.kind != "out")}
 
 
 def _lock(project: Project) -> Recorded:
@@ -73,4 +79,5 @@ def _known_tables(config: Config, root: Path) -> frozenset[str]:
         return frozenset()
     files = ((path.parent / server.path).resolve() for server in contract.servers)
     top = root.resolve()
-    return frozenset(file.relative_to(top).as_posix() for file in files if file.is_relative_to(top))
+    known = {file.relative_to(top).as_posix() for file in files if file.is_relative_to(top)}
+    return frozenset(known - {config.data.evaluation})
