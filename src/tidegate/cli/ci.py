@@ -96,8 +96,12 @@ def _tell(finished: Finished) -> None:
 
     if finished.decision:
         print_decision(finished.decision)
-    say(f"report           {finished.page}")
+    say(f"report           {_seen_from_here(finished.page)}")
     say(answer(finished.report).sentence, bold=True)
+
+
+def _seen_from_here(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _tell_plan(foreseen: Foreseen, printer: Printer, *, as_json: bool) -> int:

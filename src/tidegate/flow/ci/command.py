@@ -1,6 +1,7 @@
 """Run a command for a check: its output goes to a log, it ends in time, and nothing of it is left behind."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -13,6 +14,8 @@ from tidegate.pipeline.execute import interruptible
 from tidegate.project import Seconds, write_unit
 
 GRACE_S = 5.0
+
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Command(NamedTuple):
@@ -72,7 +75,8 @@ def run_command(bench: Bench, command: Command, environment: Mapping[str, str] =
             _end(child)
     with bench.log.open("rb") as log:
         log.seek(start)
-        return Ran(code, log.read().decode("utf-8", "replace"), command.shown, bench.limit)
+        output = _COLORS.sub("", log.read().decode("utf-8", "replace"))
+    return Ran(code, output, command.shown, bench.limit)
 
 
 def _start(root: Path, command: Command, log: int, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -17,9 +17,9 @@ MAX_NAMED = 100
 
 
 class Check(Record, frozen=True):
-    """One check as the ledger has it: how it ended, and the first of its cases that failed."""
+    """One check as the ledger has it: on which inputs, how it ended, and the first of its cases that failed."""
 
-    step: Name
+    inputs: str
     outcome: Outcome
     failed: tuple[str, ...] = ()
 
@@ -33,11 +33,12 @@ class Repeated(NamedTuple):
 
 def record_check(root: Path, name: Name, ended: Ended) -> tuple[Check, ...]:
     """Write down how a check ended, and return how it did before on the very same inputs."""
-    now = Check(name, ended.outcome, ended.failed[:MAX_NAMED])
+    now = Check(ended.inputs, ended.outcome, ended.failed[:MAX_NAMED])
     with open_ledger(Layout(root).ledger) as ledger:
-        before = [event.body for event in ledger.events(kinds=(CHECKED,)) if event.subject == ended.inputs]
-        ledger.append(CHECKED, ended.inputs, msgspec.to_builtins(now))
-    return tuple(check for body in before if (check := msgspec.convert(body, Check)).step == name)
+        events = [event for event in ledger.events(kinds=(CHECKED,)) if event.subject == name]
+        ledger.append(CHECKED, name, msgspec.to_builtins(now))
+    before = (msgspec.convert(event.body, Check) for event in events)
+    return tuple(check for check in before if check.inputs == now.inputs)
 
 
 def judge_repeats(ended: Ended, before: Sequence[Check], *, policy: Literal["warn", "fail"]) -> Repeated:

@@ -21,7 +21,9 @@ RUFF = ("ruff check", "ruff format --check")
 # 0 and 1 are verdicts of ruff, 2 means that it gave none
 VERDICTS = (0, 1)
 
-_UNFORMATTED = re.compile(r"^Would reformat: (.+)$", re.MULTILINE)
+# as ruff says it today, and as it did before
+_UNFORMATTED = re.compile(r"^unformatted: .*\n *--> (.+?):(\d+):\d+$|^Would reformat: (.+)$", re.MULTILINE)
+_SAID_IN_FULL = {"RUFF_OUTPUT_FORMAT": "full"}
 
 
 def foresee_style(root: Path, setting: str) -> Intent:
@@ -81,14 +83,15 @@ def _ruff(bench: Bench) -> Ended:
         words = ("check", "--output-format", "json", "--output-file", str(found))
         check = run_command(bench, Command((*_ruff_words(), *words), RUFF[0]))
         complaints = tuple(_complaints(found, bench.root)) if check.code in VERDICTS else ()
-    form = run_command(bench, Command((*_ruff_words(), "format", "--check"), RUFF[1]))
-    unformatted = tuple(_unformatted(form))
-    faults = [ran.fault for ran in (check, form) if ran.code not in VERDICTS]
-    cases = (*complaints, *unformatted, *(Case("ruff", "failed", fault) for fault in faults))
+    form = run_command(bench, Command((*_ruff_words(), "format", "--check"), RUFF[1]), _SAID_IN_FULL)
+    untidy = tuple(unformatted(form))
+    # code that is no Python is a complaint already
+    faults = [] if complaints else [ran.fault for ran in (check, form) if ran.code not in VERDICTS]
+    cases = (*complaints, *untidy, *(Case("ruff", "failed", fault) for fault in faults))
     if not cases:
         return Ended("passed", "ruff has no complaint")
     parts = [counted(len(complaints), "complaint")] if complaints else []
-    parts += [f"{counted(len(unformatted), 'file')} to format"] if unformatted else []
+    parts += [f"{counted(len(untidy), 'file')} to format"] if untidy else []
     return Ended("failed", ", ".join([*parts, *faults]), cases)
 
 
@@ -108,9 +111,11 @@ def _complaints(path: Path, root: Path) -> Iterator[Case]:
         yield Case(f"{at}:{line} {one['code'] or 'syntax'}", "failed", one["message"], at, line)
 
 
-def _unformatted(ran: Ran) -> Iterator[Case]:
-    for name in _UNFORMATTED.findall(ran.output):
-        yield Case(f"{name} format", "failed", "would be formatted otherwise: ruff format", name)
+def unformatted(ran: Ran) -> Iterator[Case]:
+    """The files that ruff names as not in its format."""
+    for name, line, file in _UNFORMATTED.findall(ran.output):
+        at = name or file
+        yield Case(f"{at} format", "failed", "ruff format would change it", at, int(line) if line else None)
 
 
 def _seen_from(root: Path, name: str) -> str:

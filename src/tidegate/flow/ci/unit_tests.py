@@ -122,7 +122,8 @@ def _name(element: ElementTree.Element) -> str:
     name, group, file = element.get("name", ""), element.get("classname", ""), element.get("file", "")
     module = file.removesuffix(".py").replace("/", ".")
     inner = group.removeprefix(module).strip(".").split(".") if file else [group]
-    return "::".join(part for part in (file, *inner, name) if part)
+    own = [] if name == module else [name]
+    return "::".join(part for part in (file, *inner, *own) if part)
 
 
 def _first_line(element: ElementTree.Element) -> str:
