@@ -43,6 +43,11 @@ def show_rows(
     return shown
 
 
+def has_class_scores(rows: Rows) -> bool:
+    """Whether each class has its score, so that suspects can be looked for."""
+    return bool(rows.classes) and rows.scores is not None and (rows.scores.ndim > 1 or len(rows.classes) == 2)
+
+
 def url_of(picture: Picture) -> str:
     """The picture as a data URL; empty for a file too large to be carried along."""
     if picture.file is None:

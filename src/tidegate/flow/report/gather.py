@@ -12,7 +12,7 @@ from tidegate.errors import TidegateError
 from tidegate.flow.accounts import accounts
 from tidegate.flow.judge import find_functions
 from tidegate.flow.report.candidate import Candidate, find_candidate
-from tidegate.flow.report.cases import SUSPECTS, show_rows
+from tidegate.flow.report.cases import SUSPECTS, has_class_scores, show_rows
 from tidegate.flow.report.changes import changed_data, changed_params, read_origin
 from tidegate.flow.report.forms import form_of, render
 from tidegate.flow.report.merge import Outlook, foresee, name_of
@@ -147,7 +147,7 @@ def _with_cases(report: Report, config: Config, root: Path, *, evidence: Evidenc
     if evidence.baseline:
         fixed, broken = pick_changed(evidence.candidate, evidence.baseline, MOST_ROWS)
         groups = {"fixed": fixed, "broken": broken}
-    if evidence.candidate.scores is not None and evidence.candidate.classes:
+    if has_class_scores(evidence.candidate):
         found = find_suspects(evidence.candidate)
         if isinstance(found, str):
             report = _without(report, f"suspect truths: {found}")

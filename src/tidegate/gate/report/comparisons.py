@@ -66,6 +66,8 @@ def say_rule(found: Finding) -> str:
         return _say_difference(found, found.bound)
     if found.kind == "churn":
         return f"at most {found.bound:.1%} of answers change"
+    if found.kind == "distribution":
+        return f"moves by at most {found.bound:.1%}"
     return f"at {'least' if found.kind == 'min' else 'most'} {say(found.bound, found.unit)}"
 
 
