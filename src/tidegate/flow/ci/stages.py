@@ -22,6 +22,7 @@ from tidegate.project import Seconds, write_unit
 
 ALL = Request(scope="all")
 NO_PIPELINE = "no pipeline, dvc.yaml names no stage"
+WRITTEN = (LOCK, ".gitignore")
 # what a command, or the contract, says about a stage; any other error is about the machine or the project
 VERDICTS = ("error", "refused")
 
@@ -82,11 +83,8 @@ def run_stages(room: Room, outlook: Outlook) -> Affected:
     steps = {step.stage: step for step in (*outlook.steps, *outcome.steps)}
     refused = _refusals(room, outlook, outcome.steps)
     ended = _judge(tuple(steps.values()), outlook, refused)
-    outs = [out for key in outlook.outs for out in outlook.outs[key]]
-    locks = [name for name in room.tree if name.rpartition("/")[2] == LOCK]
-    inputs = digest_of(room.tree, "repro", without=[*outs, *locks, room.config.ci.report])
     stages = tuple(steps[step.stage] for step in outlook.stages)
-    return Affected(ended._replace(inputs=inputs), stages)
+    return Affected(ended._replace(inputs=_inputs(room, outlook)), stages)
 
 
 @contextmanager
@@ -130,6 +128,13 @@ def _judge(steps: Sequence[Step], outlook: Outlook, refused: tuple[Case, ...]) -
     if cases:
         return Ended("failed", f"{listed([case.name for case in cases])} failed: {cases[0].because}", cases)
     return Ended("passed", _summary([step for step in steps if step.stage not in outlook.data]))
+
+
+def _inputs(room: Room, outlook: Outlook) -> str:
+    """Everything but what a run itself writes: a stage that is tried again is tried on the same inputs."""
+    outs = (out for key in outlook.outs for out in outlook.outs[key])
+    written = (name for name in room.tree if name.rpartition("/")[2] in WRITTEN)
+    return digest_of(room.tree, "repro", without=[*outs, *written, ".dvc", room.config.ci.report])
 
 
 def _summary(stages: Sequence[Step]) -> str:
