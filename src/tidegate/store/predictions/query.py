@@ -21,9 +21,9 @@ DERIVED = ("value", "truth", "labeled_at", "is_right")
 WHERE = "log query"
 
 JOINED = """create view joined as
-select p.*, l.truth, l.at as labeled_at, p.output = l.truth as is_right
+select p.*, l.truth, l.time as labeled_at, p.output = l.truth as is_right
 from predictions p left join (
-  select request, at, truth from labels qualify row_number() over (partition by request order by at) = 1
+  select request, time, truth from labels qualify row_number() over (partition by request order by time) = 1
 ) l using (request)"""
 
 

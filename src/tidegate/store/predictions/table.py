@@ -19,7 +19,7 @@ PLACE = {"segment": "BIGINT", "position": "BIGINT", "row": "INTEGER"}
 COLUMNS: dict[type, dict[str, str]] = {
     Prediction: {
         "request": "VARCHAR",
-        "at": "TIMESTAMP",
+        "time": "TIMESTAMP",
         "seconds": "DOUBLE",
         "unit": "VARCHAR",
         "endpoint": "VARCHAR",
@@ -37,7 +37,7 @@ COLUMNS: dict[type, dict[str, str]] = {
     },
     Label: {
         "request": "VARCHAR",
-        "at": "TIMESTAMP",
+        "time": "TIMESTAMP",
         "seconds": "DOUBLE",
         "truth": "VARCHAR",
         "truth_type": "VARCHAR",
@@ -108,8 +108,8 @@ def _block(group: Sequence[Placed], block: Block) -> Block:
         "position": np.array([one.position for one in group]),
         "row": np.array([one.number for one in group]),
     }
-    at = {"at": "case when has_time then make_timestamp(micros) end"}
-    return Block(arrays | numbers.arrays | block.arrays, at | numbers.expressions | block.expressions)
+    time = {"time": "case when has_time then make_timestamp(micros) end"}
+    return Block(arrays | numbers.arrays | block.arrays, time | numbers.expressions | block.expressions)
 
 
 def _prediction_arrays(rows: Sequence[Prediction]) -> Block:
