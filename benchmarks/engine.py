@@ -25,6 +25,8 @@ from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
 from tidegate.serve.parse import parse_predict
 from tidegate.serve.record import Metrics
+from tidegate.serve.reply import render_head
+from tidegate.serve.request import Request
 from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
@@ -36,12 +38,7 @@ SHAPE = make_shape(Contract("digits", tuple(Column(name, "number", checks=LIMITS
 ROW = np.arange(64.0) / 8
 BODY = json.dumps({"row": ROW.tolist()}).encode()
 AT_ONCE = 32
-SCOPE = {
-    "type": "http",
-    "method": "POST",
-    "path": "/predict",
-    "headers": [(b"content-length", str(len(BODY)).encode()), (b"x-user", b"ann")],
-}
+HEADERS = {b"content-length": str(len(BODY)).encode(), b"x-user": b"ann"}
 
 Step = Callable[[], Awaitable[None]]
 
@@ -61,15 +58,6 @@ class Linear:
     def predict(self, rows: np.ndarray) -> tuple[list[int], np.ndarray]:
         scores = rows @ self._weights
         return scores.argmax(axis=1).tolist(), scores
-
-
-async def receive() -> dict[str, object]:
-    return {"type": "http.request", "body": BODY, "more_body": False}
-
-
-async def send(message: dict[str, object]) -> None:
-    if message.get("status", 200) != 200:
-        raise RuntimeError(f"status {message['status']}")
 
 
 def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
@@ -94,10 +82,12 @@ def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
         await engine.answer(Ask("0123456789abcdef", "ann", rows, time.time()))
 
     async def ask_gateway() -> None:
-        await app(SCOPE, receive, send)
+        reply = await app.answer(Request("POST", "/predict", HEADERS, BODY, time.time()))
+        assert reply.status == 200
+        render_head(reply, len(reply.body), date=b"")
 
     async def ask_at_once() -> None:
-        await asyncio.gather(*(app(SCOPE, receive, send) for _ in range(AT_ONCE)))
+        await asyncio.gather(*(ask_gateway() for _ in range(AT_ONCE)))
 
     return {
         "bare model": (call_model, 1),

@@ -13,6 +13,7 @@ from tidegate import __version__
 from tidegate.data.contract import Column, Contract
 from tidegate.domain import Prediction, TensorSpec
 from tidegate.project import Serve
+from tidegate.serve.asgi import Asgi
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -72,7 +73,7 @@ def address(engine) -> Iterator[str]:
     """Host and port of a server of this process, which ends with the test."""
     service = Service(engine, lambda labels: None, Serve(), Metrics())
     service.shapes = dict.fromkeys(("s", "c"), SHAPE)
-    app = App(service)
+    app = Asgi(App(service), limit=8_000_000)
     settings = uvicorn.Config(app, loop="asyncio", lifespan="off", log_config=None, ws="none")
     server = uvicorn.Server(settings)
     with socket.create_server(("127.0.0.1", 0)) as listening:

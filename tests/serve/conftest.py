@@ -12,6 +12,7 @@ import pytest
 from tidegate.data.contract import Column, Contract
 from tidegate.domain import Label, Prediction, TensorSpec
 from tidegate.project import Serve
+from tidegate.serve.asgi import Asgi
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -83,7 +84,7 @@ class Gateway:
         self.engine.route = Route("digits", Arm(self.model, "stable", 3, 7))
         self.service = Service(self.engine, self._write_labels, Serve(**settings), metrics or Metrics())
         self.service.shapes = dict.fromkeys((STABLE, CANARY), SHAPE)
-        self.app = App(self.service)
+        self.app = Asgi(App(self.service), limit=self.service.settings.max_body_bytes)
 
     @property
     def rows(self) -> list[Prediction]:

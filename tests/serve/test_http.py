@@ -15,8 +15,8 @@ from tidegate.data.contract import Column, Contract
 from tidegate.data.contract.rules import Check, Range
 from tidegate.errors import CorruptError
 from tidegate.serve import engine as engines
-from tidegate.serve import request as http
-from tidegate.serve.request import BODY_S
+from tidegate.serve import asgi as http
+from tidegate.serve.asgi import BODY_S
 from tidegate.serve.route import choose
 from tidegate.serve.shape import make_shape
 

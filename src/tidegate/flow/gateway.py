@@ -8,9 +8,9 @@ import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
+from tidegate.serve.wire import Front, Limits
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -34,7 +35,6 @@ from tidegate.store.state import State
 POLL_S = 0.05
 SAVE_S = 1.0
 KEPT_MODELS = 4
-BACKLOG = 2048
 
 
 class Worker(NamedTuple):
@@ -74,42 +74,32 @@ def _worker(root: Path, supervisor: int, name: str) -> Worker:
 
 
 async def _serve(worker: Worker, listening: socket.socket) -> None:
-    import uvicorn
-
-    class Server(uvicorn.Server):
-        """Leaves the signals to us: uvicorn would raise them again after its shutdown."""
-
-        @contextlib.contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    settings = uvicorn.Config(
-        App(worker.service),
-        loop="none",
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        backlog=BACKLOG,
-        timeout_graceful_shutdown=max(1, round(worker.config.serve.drain)),
-    )
-    server = Server(settings)
-    loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        server.should_exit = True
-
+    """Answer until a signal comes or the supervisor is gone, then drain."""
+    serving = worker.config.serve
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, stopping.set)
+    front = Front(App(worker.service), Limits(serving.max_body_bytes, serving.drain))
     with open_ledger(worker.layout.ledger) as ledger:
+        await front.start(listening, _tls(worker))
         following = loop.create_task(_follow(worker, ledger))
-        following.add_done_callback(lambda _: stop())
-        await server.serve(sockets=[listening])
+        following.add_done_callback(lambda _: stopping.set())
+        await stopping.wait()
+        await front.stop()
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+
+
+def _tls(worker: Worker) -> ssl.SSLContext | None:
+    serving = worker.config.serve
+    if not serving.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(
+        worker.layout.root / serving.tls_certificate, worker.layout.root / serving.tls_key
+    )
+    return context
 
 
 async def _follow(worker: Worker, ledger: Ledger) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SLOW_S = 400e-6
 MAX_WAITING_ROWS = 16_384
 SMOOTHING = 0.2
+EXPIRE_S = 0.02
 LATE, GONE = 504, 499
 
 # writes rows to the log; where the log waits for the disk, what it returns ends when they are there
@@ -85,7 +86,8 @@ class Engine:
         self._metrics = metrics or Metrics()
         self._waiting: list[Job] = []
         self._rows = 0
-        self._busy: set[str] = set()
+        self._busy: dict[str, list[Job]] = {}
+        self._is_watched = False
         self._row_s: dict[str, float] = {}
         self._is_due = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
@@ -116,13 +118,7 @@ class Engine:
         self._waiting.append(job)
         self._rows += len(ask.rows)
         self._run_soon(loop)
-        if ask.deadline == math.inf:
-            return await job.reply
-        timer = loop.call_at(ask.deadline, _expire, job)
-        try:
-            return await job.reply
-        finally:
-            timer.cancel()
+        return await job.reply
 
     def refuse(self, request: str, unit: str, *, arm: Arm, at: float) -> None:
         """Log, with status 400, a request that this arm does not take although the other one would."""
@@ -170,11 +166,27 @@ class Engine:
             rows = sum(len(job.ask.rows) for job in live)
             model_is_remote = batch[0].arm.model.is_remote
             if live and (model_is_remote or rows * self._row_s.get(digest, 0.0) > SLOW_S):
-                self._busy.add(digest)
+                self._busy[digest] = live
+                self._expire_soon(loop)
                 task = loop.run_in_executor(self._thread_of(digest, model_is_remote), self._predict, live)
                 task.add_done_callback(partial(self._back, loop, live))
             elif live:
                 self._finish(live, self._predict(live))
+
+    def _expire_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look at the deadlines now and then while a slow batch runs: a quick one is over before any."""
+        if not self._is_watched:
+            self._is_watched = True
+            loop.call_later(EXPIRE_S, self._expire, loop)
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_watched = False
+        now = loop.time()
+        for job in (*self._waiting, *(job for jobs in self._busy.values() for job in jobs)):
+            if job.ask.deadline <= now and not job.reply.done():
+                job.reply.set_exception(LateError("", "the answer was not there at the request's deadline"))
+        if self._busy:
+            self._expire_soon(loop)
 
     def _thread_of(self, digest: str, is_remote: bool) -> ThreadPoolExecutor:
         """A thread that waits for another process is nobody else's: it may hang."""
@@ -187,7 +199,7 @@ class Engine:
     def _back(
         self, loop: asyncio.AbstractEventLoop, jobs: Sequence[Job], done: "asyncio.Future[list[Result]]"
     ) -> None:
-        self._busy.discard(jobs[0].digest)
+        self._busy.pop(jobs[0].digest, None)
         self._finish(jobs, done.result())
         if self._waiting:
             self._run_soon(loop)
@@ -258,11 +270,6 @@ def _batches(jobs: Sequence[Job]) -> list[list[Job]]:
         found[-1].append(job)
         size += len(job.ask.rows)
     return found
-
-
-def _expire(job: Job) -> None:
-    if not job.reply.done():
-        job.reply.set_exception(LateError("", "the answer was not there at the request's deadline"))
 
 
 def _as_error(error: BaseException) -> Exception:

@@ -1,4 +1,4 @@
-"""The HTTP front: a plain ASGI application over the service, without a framework on the way."""
+"""What the gateway answers over HTTP: a table of routes over the service, without a framework on the way."""
 
 import math
 import time
@@ -19,14 +19,11 @@ from tidegate.serve.reply import (
     OCTETS,
     REFUSALS,
     Reply,
-    Send,
-    accepted_packing,
     refusal,
     reply_json,
-    send_reply,
 )
 from tidegate.serve.repository import list_versions, load_named, parse_index, unload_named
-from tidegate.serve.request import HttpError, Receive, Request, Scope, read_request, request_id
+from tidegate.serve.request import HttpError, Request, request_id
 from tidegate.serve.route import Arm
 from tidegate.serve.rows import tensor_rows
 from tidegate.serve.service import Caller, Service
@@ -38,29 +35,26 @@ TIMEOUT = b"x-request-timeout-ms"
 
 
 class App:
-    """The ASGI application of one worker."""
+    """The application of one worker; a front on a socket, or any ASGI server, gives it whole requests."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
         kind, _, name = service.settings.assign_by.partition(":")
         self._unit_header = name.lower().encode() if kind == "header" else b""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
-        if scope["type"] != "http":
-            return
+    async def answer(self, request: Request) -> Reply:
+        """The reply to a whole request, counted."""
         began = time.perf_counter()
-        packing = b""
-        try:
-            request = await read_request(scope, receive, limit=self._service.settings.max_body_bytes)
-            packing = accepted_packing(request.headers)
-            reply = await self._reply(request)
-        except HttpError as error:
-            reply = refusal(error, "")
+        reply = await self._reply(request)
         seconds = time.perf_counter() - began
         role = reply.arm.role if reply.arm else ""
         self._service.metrics.count(reply.template, reply.status, role, seconds=seconds)
-        await send_reply(send, reply, packing=packing)
+        return reply
+
+    def refuse(self, error: HttpError) -> Reply:
+        """The reply to a request that did not come whole, counted."""
+        self._service.metrics.count("refused", error.status, "", seconds=0.0)
+        return refusal(error, "")
 
     async def _reply(self, request: Request) -> Reply:
         name = ""

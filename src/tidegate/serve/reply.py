@@ -1,7 +1,9 @@
 """What goes back over HTTP: status, body, and the headers that name the arm that answered."""
 
+import re
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
 import orjson
@@ -12,12 +14,14 @@ from tidegate.serve.request import HttpError
 from tidegate.serve.route import Arm
 from tidegate.serve.shape import BreachError
 
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
 JSON = b"application/json"
 OCTETS = b"application/octet-stream"
 JSON_SIZE = b"inference-header-content-length"
 WORTH_PACKING = 1400
+REFUSED = re.compile(rb";\s*q=0(\.0*)?\s*$")
+STATUS_LINES = {int(one): b"HTTP/1.1 %d %b\r\n" % (one, one.phrase.encode()) for one in HTTPStatus} | {
+    499: b"HTTP/1.1 499 Gone\r\n"
+}
 
 
 STATUSES: dict[type[TidegateError], int] = {
@@ -59,45 +63,48 @@ def _status(error: TidegateError) -> int:
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
 
 
-async def send_reply(send: Send, reply: Reply, *, packing: bytes = b"") -> None:
-    """Send it, packed by gzip or deflate when the client takes that and it is worth it."""
-    body, coding = _packed(reply.body, packing)
-    headers = [(b"content-type", reply.content_type), (b"content-length", str(len(body)).encode())]
+def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple[bytes, bytes]]:
+    """The headers of a reply whose body has `size` bytes as it is sent."""
+    headers = [(b"content-type", reply.content_type), (b"content-length", b"%d" % size)]
     if coding:
         headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
     if reply.request_id:
         headers.append((b"x-request-id", reply.request_id.encode()))
     if reply.arm:
-        headers += arm_headers(reply.arm)
+        headers += _arm_headers(reply.arm)
     if reply.json_size is not None:
-        headers.append((JSON_SIZE, str(reply.json_size).encode()))
+        headers.append((JSON_SIZE, b"%d" % reply.json_size))
     if reply.allow:
         headers.append((b"allow", reply.allow.encode()))
     if reply.status in (429, 503):
         headers.append((b"retry-after", b"1"))
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return headers
 
 
-def arm_headers(arm: Arm) -> list[tuple[bytes, bytes]]:
-    """The headers that say who answered."""
-    return [
-        (b"x-tidegate-release", str(arm.release).encode()),
-        (b"x-tidegate-bundle", arm.model.digest.encode()),
-        (b"x-tidegate-role", arm.role.encode()),
-    ]
+def render_head(reply: Reply, size: int, *, date: bytes, coding: bytes = b"", is_last: bool = False) -> bytes:
+    """The status line and headers of a reply as HTTP/1.1 has them."""
+    headers = reply_headers(reply, size, coding=coding)
+    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
+    return b"%bdate: %b\r\n%b%b" % (STATUS_LINES[reply.status], date, lines, end)
 
 
-def accepted_packing(headers: Mapping[bytes, bytes]) -> bytes:
-    """The Accept-Encoding of a request."""
-    return headers.get(b"accept-encoding", b"")
-
-
-def _packed(body: bytes, accepted: bytes) -> tuple[bytes, bytes]:
+def packed_body(body: bytes, accepted: bytes) -> tuple[bytes, bytes]:
+    """The body as it is sent and its coding: gzip or deflate where the client takes that and it is worth it."""
     if len(body) < WORTH_PACKING or not accepted:
         return body, b""
-    words = {word.split(b";")[0].strip() for word in accepted.lower().split(b",") if b"q=0" not in word}
+    words = {word.split(b";")[0].strip() for word in accepted.lower().split(b",") if not REFUSED.search(word)}
     if b"gzip" in words:
         packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         return packer.compress(body) + packer.flush(), b"gzip"
     return (zlib.compress(body, 1), b"deflate") if b"deflate" in words else (body, b"")
+
+
+@lru_cache(maxsize=64)
+def _arm_headers(arm: Arm) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that say who answered."""
+    return (
+        (b"x-tidegate-release", str(arm.release).encode()),
+        (b"x-tidegate-bundle", arm.model.digest.encode()),
+        (b"x-tidegate-role", arm.role.encode()),
+    )

@@ -1,0 +1,67 @@
+"""The application for any ASGI server: requests are read whole, within bounds of size and time."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from tidegate.serve.reply import packed_body, reply_headers
+from tidegate.serve.request import HttpError, Packed, Request, unpacked
+from tidegate.serve.wire import Application
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+BODY_S = 30.0
+
+
+class Asgi:
+    """An ASGI application; bodies are at most `limit` bytes."""
+
+    def __init__(self, app: Application, *, limit: int) -> None:
+        self._app = app
+        self._limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        if scope["type"] != "http":
+            return
+        packing = dict(scope["headers"]).get(b"accept-encoding", b"")
+        try:
+            reply = await self._app.answer(await _read(scope, receive, limit=self._limit))
+        except HttpError as error:
+            reply = self._app.refuse(error)
+        body, coding = packed_body(reply.body, packing)
+        headers = reply_headers(reply, len(body), coding=coding)
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _read(scope: Scope, receive: Receive, *, limit: int) -> Request:
+    """The whole request; HttpError 408, 413, 415 or 400 when it is late, too large, packed or broken off."""
+    headers: dict[bytes, bytes] = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or len(length) > 20 or int(length) > limit:
+        raise HttpError(413, f"the body has {length[:40].decode('latin-1')} bytes, the limit is {limit}")
+    body = unpacked(Packed(await _read_body(receive, limit=limit), headers), limit=limit)
+    return Request(scope["method"], scope["path"], headers, body, time.time())
+
+
+async def _read_body(receive: Receive, *, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    size, more = 0, True
+    try:
+        async with asyncio.timeout(BODY_S):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HttpError(400, "the client left before its whole body had arrived")
+                chunks.append(message.get("body", b""))
+                size += len(chunks[-1])
+                if size > limit:
+                    raise HttpError(413, f"the body is larger than the limit of {limit} bytes")
+                more = message.get("more_body", False)
+    except TimeoutError:
+        raise HttpError(408, f"the body did not arrive within {BODY_S:.0f} s") from None
+    return b"".join(chunks)

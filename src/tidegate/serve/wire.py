@@ -1,0 +1,318 @@
+"""HTTP/1.1 on a socket: httptools parses, this keeps the order of replies and the bounds of size and time.
+
+A server on uvicorn spends two thirds of its time between the socket and the application; this front gives the
+application whole requests and writes each reply at once. Anything else can host the same application (`asgi`).
+"""
+
+import asyncio
+import time
+from collections import deque
+from email.utils import formatdate
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+import httptools
+
+from tidegate.serve.reply import Reply, packed_body, render_head
+from tidegate.serve.request import HttpError, Packed, Request, unpacked
+
+if TYPE_CHECKING:
+    import ssl
+    from socket import socket
+
+MAX_TARGET_BYTES = 8_192
+MAX_HEADER_BYTES = 65_536
+MAX_HEADERS = 128
+MAX_PIPELINED = 16
+MAX_CONNECTIONS = 4096
+LINGER_S = 2.0
+HEAD_S = 10.0
+BODY_S = 30.0
+IDLE_S = 75.0
+WRITE_S = 30.0
+SWEEP_S = 0.5
+HIGH_WATER_BYTES = 1 << 20
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Application(Protocol):
+    """What answers: it never raises."""
+
+    async def answer(self, request: Request) -> Reply:
+        """The reply to a whole request."""
+
+    def refuse(self, error: HttpError) -> Reply:
+        """The reply to a request that did not come whole."""
+
+
+class Limits(NamedTuple):
+    """How large a body may be, and how long after the end of serving a running request may take."""
+
+    body_bytes: int
+    drain_s: float
+
+
+class Front:
+    """A listening socket and its connections; `stop` answers what runs and then closes."""
+
+    def __init__(self, app: Application, limits: Limits) -> None:
+        self.app = app
+        self.limits = limits
+        self.connections: set[Connection] = set()
+        self.is_stopping = False
+        self.date = b""
+        self._server: asyncio.Server | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop
+
+    async def start(self, listening: "socket", tls: "ssl.SSLContext | None" = None) -> None:
+        """Accept connections of this socket."""
+        self._loop = asyncio.get_running_loop()
+        self._sweep()
+        self._server = await self._loop.create_server(
+            lambda: Connection(self, self._loop), sock=listening, ssl=tls, backlog=2048
+        )
+
+    async def stop(self) -> None:
+        """Accept nothing more, let running requests end within the drain time, then cut the rest."""
+        self.is_stopping = True
+        if self._server:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.finish()
+        end = self._loop.time() + self.limits.drain_s
+        while self.connections and self._loop.time() < end:
+            await asyncio.sleep(0.01)
+        for connection in list(self.connections):
+            connection.abort()
+        if self._sweeper:
+            self._sweeper.cancel()
+
+    def _sweep(self) -> None:
+        """Close what is slow or idle; the date of replies is told once a sweep."""
+        now = self._loop.time()
+        self.date = formatdate(time.time(), usegmt=True).encode()
+        for connection in list(self.connections):
+            connection.check(now)
+        self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
+
+
+class Connection(asyncio.Protocol):
+    """One client: requests come whole or not at all, replies go in their order, one request runs at a time."""
+
+    def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
+        self._front = front
+        self._loop = loop
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: asyncio.Transport
+        self._waiting: deque[Request | HttpError] = deque()
+        self._task: asyncio.Task[Reply] | None = None
+        self._keeps = True
+        self._is_over = self._is_deaf = self._is_blocked = False
+        self._since = loop.time()
+        self._blocked_at = 0.0
+        self._forget()
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
+        self._front.connections.add(self)
+        if len(self._front.connections) > MAX_CONNECTIONS:
+            self._refuse(HttpError(503, f"more than {MAX_CONNECTIONS} connections"))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: what runs for it is not waited for."""
+        self._front.connections.discard(self)
+        self._is_over = self._is_deaf = True
+        self._waiting.clear()
+        if self._task:
+            self._task.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of requests."""
+        if self._is_deaf:
+            return
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # a server may answer as if the client had not offered another protocol
+            self._keeps, self._is_deaf = False, True
+            self._next()
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            self._refuse(
+                cause if isinstance(cause, HttpError) else HttpError(400, "the request is malformed")
+            )
+        except httptools.HttpParserError:
+            self._refuse(HttpError(400, "this is not HTTP/1.1"))
+
+    def eof_received(self) -> bool:
+        """The client sends nothing more; what it asked before is still answered."""
+        self._keeps = False
+        return self._task is not None or bool(self._waiting)
+
+    def pause_writing(self) -> None:
+        """The client does not read its replies."""
+        self._is_blocked = True
+        self._blocked_at = self._loop.time()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._is_blocked = False
+        self._next()
+
+    # what httptools calls
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._forget()
+        self._since = self._loop.time()
+        self._is_reading = True
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._target += url
+        if len(self._target) > MAX_TARGET_BYTES:
+            raise HttpError(414, f"the target is longer than {MAX_TARGET_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header; what comes after the body says nothing about it."""
+        if self._has_head:
+            return
+        self._header_bytes += len(name) + len(value)
+        self._headers[name.lower()] = value
+        self._header_count += 1
+        if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
+            raise HttpError(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes of them")
+
+    def on_headers_complete(self) -> None:
+        """The body is next."""
+        self._has_head = True
+        limit = self._front.limits.body_bytes
+        length = self._headers.get(b"content-length", b"0")
+        if len(length) > 20 or int(length) > limit:
+            found = length[:40].decode("latin-1")
+            raise HttpError(413, f"the body has {found} bytes, the limit is {limit}")
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(CONTINUE)
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._size += len(body)
+        limit = self._front.limits.body_bytes
+        if self._size > limit:
+            raise HttpError(413, f"the body is larger than the limit of {limit} bytes")
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._is_reading = False
+        self._since = self._loop.time()
+        self._keeps = self._keeps and self._parser.should_keep_alive()
+        method = self._parser.get_method().decode("latin-1")
+        self._waiting.append(self._whole(method))
+        if len(self._waiting) >= MAX_PIPELINED:
+            self._transport.pause_reading()
+        self._next()
+
+    # what the front calls
+
+    def check(self, now: float) -> None:
+        """Close a connection that is slow in sending, or in reading, or idle."""
+        if self._is_over and now - self._since > LINGER_S and not self._is_blocked:
+            self._transport.close()
+        elif self._is_blocked and now - self._blocked_at > WRITE_S:
+            self.abort()
+        elif self._is_reading and now - self._since > (BODY_S if self._has_head else HEAD_S):
+            self._refuse(HttpError(408, "the request did not arrive in time"))
+        elif not (self._is_reading or self._is_over) and self._is_idle() and now - self._since > IDLE_S:
+            self._transport.close()
+
+    def finish(self) -> None:
+        """Close after the request that runs, at once when none does."""
+        self._keeps = False
+        if self._is_idle() and not self._is_reading:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Cut it."""
+        self._is_over = self._is_deaf = True
+        self._transport.abort()
+
+    # requests and replies
+
+    def _forget(self) -> None:
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = self._header_count = self._size = 0
+        self._body: list[bytes] = []
+        self._has_head = self._is_reading = False
+
+    def _whole(self, method: str) -> Request | HttpError:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        target = self._target.split(b"?", 1)[0]
+        try:
+            path = target.decode("ascii")
+            body = unpacked(Packed(body, self._headers), limit=self._front.limits.body_bytes)
+        except UnicodeDecodeError:
+            return HttpError(400, "the target is not ASCII")
+        except HttpError as error:
+            return error
+        return Request(method, path, self._headers, body, time.time())
+
+    def _is_idle(self) -> bool:
+        return self._task is None and not self._waiting
+
+    def _next(self) -> None:
+        """Run the next request, unless one runs or the client does not read."""
+        if self._task is not None or self._is_blocked or self._is_over:
+            return
+        if not self._waiting:
+            return
+        request = self._waiting.popleft()
+        if len(self._waiting) == MAX_PIPELINED - 1:
+            self._transport.resume_reading()
+        if isinstance(request, HttpError):
+            self._write(self._front.app.refuse(request), None)
+            return
+        self._request = request
+        self._task = self._loop.create_task(self._front.app.answer(request))
+        self._task.add_done_callback(self._answered)
+
+    def _answered(self, task: "asyncio.Task[Reply]") -> None:
+        self._task = None
+        if not task.cancelled() and not self._is_over:
+            self._write(task.result(), self._request)
+
+    def _write(self, reply: Reply, request: Request | None) -> None:
+        packing = request.headers.get(b"accept-encoding", b"") if request else b""
+        body, coding = packed_body(reply.body, packing)
+        is_last = not self._waiting and (not self._keeps or self._front.is_stopping)
+        head = render_head(reply, len(body), coding=coding, date=self._front.date, is_last=is_last)
+        is_head = request is not None and request.method == "HEAD"
+        self._transport.write(head if is_head else head + body)
+        self._since = self._loop.time()
+        if is_last:
+            self._close()
+        else:
+            self._next()
+
+    def _refuse(self, error: HttpError) -> None:
+        """Say, after the replies that are due, what is wrong with bytes that are no whole request, and close.
+
+        Where a next request would begin is unknown.
+        """
+        self._keeps, self._is_deaf, self._is_reading = False, True, False
+        self._waiting.append(error)
+        self._next()
+
+    def _close(self) -> None:
+        """End, but read on a moment: a client that still sends would lose the reply to a reset."""
+        self._is_over = self._is_deaf = True
+        self._since = self._loop.time()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        else:
+            self._transport.close()
