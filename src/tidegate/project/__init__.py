@@ -33,12 +33,13 @@ from tidegate.project.gate import (
     Size,
     Slices,
 )
+from tidegate.project.log import Log
 from tidegate.project.metric import MetricName, Task, read_metric
 from tidegate.project.runtime import Runtime
 from tidegate.project.section import Bytes, Positive, Probability, Seconds, Section, Share, write_unit
 
 __all__ = [
-    "CONFIG", "Better", "Bytes", "Churn", "Config", "Data", "Distribution", "Gate", "Guard", "Labels", "Max",
+    "CONFIG", "Better", "Bytes", "Churn", "Config", "Data", "Distribution", "Gate", "Guard", "Labels", "Log", "Max",
     "Measured", "Memory", "MetricName", "Min", "Model", "Monitor", "NotWorse", "Positive", "Probability",
     "Project", "Quantile", "Rollout", "Rule", "Runtime", "Seconds", "Section", "Serve", "Share", "Sign",
     "Simpler", "Size", "Slices", "Task", "known_keys", "load_config", "parse_config", "read_metric", "settings",

@@ -11,6 +11,7 @@ import msgspec
 from tidegate.errors import NotFoundError, UsageError, did_you_mean
 from tidegate.project.ci import Ci
 from tidegate.project.gate import Gate, misfit
+from tidegate.project.log import Log
 from tidegate.project.metric import Task
 from tidegate.project.runtime import Runtime, Small
 from tidegate.project.section import (
@@ -137,6 +138,7 @@ class Config(Section, frozen=True):
     rollout: Rollout = Rollout()
     monitor: Monitor = Monitor()
     sign: Sign = Sign()
+    log: Log = Log()
     ci: Ci = Ci()
     runtime: Runtime = Runtime()
 

@@ -24,19 +24,31 @@ class Bytes(int):
     """A size written as `500kB`, `20MB` or `1.5GB`, in powers of 1000."""
 
 
+class SecondsOrEver(Seconds):
+    """A duration; 0, written as an empty text, is for ever."""
+
+
+class BytesOrAll(Bytes):
+    """A size; 0, written as an empty text, is without limit."""
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file; an unknown key is an error."""
 
 
 def read_unit(kind: type, value: Any) -> Any:
     """The number that a value of the file stands for; ValueError, which says how to write it, for another."""
-    if kind is Seconds:
-        return _read_seconds(value)
-    return _read_bytes(value) if kind is Bytes else _read_share(value)
+    if value == "" and kind in (SecondsOrEver, BytesOrAll):
+        return kind(0)
+    if issubclass(kind, Seconds):
+        return kind(_read_seconds(value))
+    return kind(_read_bytes(value)) if issubclass(kind, Bytes) else _read_share(value)
 
 
 def write_unit(value: Any) -> str:
     """The number in the notation of the file."""
+    if value == 0 and isinstance(value, SecondsOrEver | BytesOrAll):
+        return ""
     if isinstance(value, Share):
         return f"{value * 100:.10g}%"
     if isinstance(value, Bytes):
