@@ -44,6 +44,8 @@ def _print_plan(made: Plan, out: Path | None) -> None:
     say(
         f"  + bundle   {short(made.bundle)}  version {made.version}, signed, commit {made.commit[:7] or 'none'}"
     )
+    for note in made.notes:
+        say(f"    model    {note}")
     for name, (old, new) in made.changes.items():
         say(f"  ~ param    {name}: {old} -> {new}")
     if made.parts:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -20,18 +21,29 @@ from tidegate.gate.rows import right, said
 from tidegate.monitor.reference import build_reference, encode_reference
 from tidegate.project import CONFIG, Config
 from tidegate.registry.columns import row_columns
+from tidegate.registry.convert import ship_model
+from tidegate.registry.load import CONTRACT
 from tidegate.registry.provenance import ENVIRONMENT, PROVENANCE, render_statement
 from tidegate.store.files import sha256_bytes
 from tidegate.store.layout import Layout
 
 
-def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str, bytes]:
-    """The bytes of every file of a bundle, by name."""
+class Gathered(NamedTuple):
+    """The bytes of every file of a bundle, by name, and what a person should know of how they came about."""
+
+    parts: dict[str, bytes]
+    notes: tuple[str, ...]
+
+
+def gather_parts(config: Config, layout: Layout, decision: Decision) -> Gathered:
+    """Everything that goes into the bundle of a candidate."""
     root = layout.root
+    contract = _contract(config, root)
+    model = ship_model(config, root, contract=contract)
     evaluation = _read(root, config.data.evaluation, "data.evaluation")
     parts = {
-        "model.onnx": _read(root, config.model.path, "model.path"),
-        "contract.odcs.yaml": _contract(config, root),
+        **model.parts,
+        CONTRACT: contract,
         ENVIRONMENT: _environment().encode(),
         evaluation_name(config): evaluation,
         "decision.json": msgspec.json.encode(decision, order="sorted"),
@@ -40,7 +52,8 @@ def gather_parts(config: Config, layout: Layout, decision: Decision) -> dict[str
         "policy.toml": _read(root, CONFIG, ""),
     }
     subjects = {name: sha256_bytes(data) for name, data in parts.items()}
-    return {**parts, PROVENANCE: render_statement(gather_provenance(config, layout), subjects)}
+    provenance = render_statement(gather_provenance(config, layout), subjects)
+    return Gathered({**parts, PROVENANCE: provenance}, model.notes)
 
 
 def _read(root: Path, name: str, key: str) -> bytes:

@@ -98,7 +98,7 @@ def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
 
 def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
     live = state.live
-    parts = gather_parts(config, layout, judged.decision)
+    parts, notes = gather_parts(config, layout, judged.decision)
     changed = _changed(layout, live.bundle, parts) if live else ()
     action: Action = "release" if live is None else "rollout" if changed else "nothing"
     digest = live.bundle if live and not changed else _packed(config, layout, parts)
@@ -118,6 +118,7 @@ def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Pl
         changes=_changes(layout, live.bundle, digest) if live else {},
         parts=changed,
         expected=expect(config.rollout, judged.base_rates) if is_rollout else (),
+        notes=notes,
     )
 
 
@@ -143,5 +144,6 @@ def _changed(layout: Layout, stable: str, parts: Mapping[str, bytes]) -> tuple[s
 def _packed(config: Config, layout: Layout, parts: Mapping[str, bytes]) -> str:
     """The digest of the signed bundle, which has been loaded once to see that it can be served."""
     digest = pack(layout.bundles, layout.keys, parts, name=config.project.name)
-    load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require))
+    bundle = open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require)
+    load_model(bundle, settings=config.runtime).close()
     return digest

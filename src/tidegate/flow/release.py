@@ -29,7 +29,7 @@ class Plan(Record, frozen=True):
     """What `apply` will do, exactly; `basis` is the number of the release it was planned on.
 
     `changes` maps a parameter to its values in the live and in the planned bundle, `parts` names the
-    files in which the two differ.
+    files in which the two differ, `notes` say how the model got its form.
     """
 
     id: str
@@ -46,6 +46,7 @@ class Plan(Record, frozen=True):
     changes: dict[str, tuple[object, object]]
     parts: tuple[str, ...]
     expected: tuple[Expected, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Applied(Record, frozen=True):

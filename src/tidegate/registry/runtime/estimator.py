@@ -44,7 +44,7 @@ class Estimator:
         given = [("input", tensor_type(data_types, precision, sum(one.width for one in self._features)))]
         if any(one.is_text for one in self._features) or _picks_columns(self._model):
             given = [(one.name, _tensor(data_types, precision, one)) for one in self._features]
-        made = convert_sklearn(self._model, initial_types=given, options=options, target_opset=OPSET)
+        made = convert_sklearn(self._model, "model", given, options=options, target_opset=OPSET)
         return finish(made, scores=has_scores)
 
     def _frame(self, rows: "np.ndarray") -> Any:

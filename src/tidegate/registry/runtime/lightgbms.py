@@ -35,7 +35,7 @@ class Boosted:
         from onnxmltools.convert.common import data_types
 
         given = [("input", tensor_type(data_types, precision, self._width))]
-        return finish(convert_lightgbm(self._booster, initial_types=given, zipmap=False))
+        return finish(convert_lightgbm(self._booster, name="model", initial_types=given, zipmap=False))
 
 
 def load(load: Load) -> Boosted:

@@ -41,7 +41,7 @@ class Boosted:
         # the converter wants names of its own making
         self._booster.feature_names = None
         given = [("input", tensor_type(data_types, precision, self._width))]
-        return finish(convert_xgboost(self._booster, initial_types=given))
+        return finish(convert_xgboost(self._booster, name="model", initial_types=given))
 
 
 def load(load: Load) -> Boosted:
