@@ -150,9 +150,41 @@ def test_bytes_that_are_no_signature_are_refused(keys: Path, text) -> None:
     assert refused(keys, text).message == "signature.json is no signature, refusing to load"
 
 
-@pytest.mark.parametrize("change", [lambda text: text + b"\n", lambda text: text.replace(b":", b": ")])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text + b"\n",
+        lambda text: b" " + text,
+        lambda text: text + b"\0",
+        lambda text: text.replace(b":", b": "),
+        lambda text: text.replace(b"ed25519", b"\\u0065d25519"),
+        lambda text: text.replace(b'"algorithm":"ed25519"', b'"algorithm":"none","algorithm":"ed25519"'),
+        lambda text: text.replace(b"}", b',"signature":' + text.rpartition(b":")[2]),
+        lambda text: text.replace(b'"algorithm":"ed25519",', b"").replace(b"}", b',"algorithm":"ed25519"}'),
+        lambda text: text.replace(b"==", b""),
+        lambda text: text.replace(b"==", b"==\\n"),
+    ],
+    ids=[
+        "line end",
+        "blank",
+        "zero",
+        "spaces",
+        "escape",
+        "twice",
+        "signature twice",
+        "order",
+        "no padding",
+        "line end inside",
+    ],
+)
 def test_the_same_signature_in_other_bytes_is_refused(keys: Path, change) -> None:
     assert "is no signature" in refused(keys, change(sign(keys, MANIFEST))).message
+
+
+def test_a_fingerprint_in_capitals_is_no_other_way_to_write_it(keys: Path) -> None:
+    text = sign(keys, MANIFEST)
+    key = msgspec.json.decode(text)["key"]
+    assert "not trusted here" in refused(keys, text.replace(key.encode(), key.upper().encode())).message
 
 
 def test_unused_bits_at_the_end_of_the_base64_are_no_place_to_hide(keys: Path) -> None:

@@ -59,8 +59,8 @@ def export(
 ) -> None:
     """Write a bundle to PATH: a new folder, or an archive if the name ends with .tar.
 
-    The same bundle gives the same archive. Beside its files go its provenance as a signed in-toto envelope, if
-    this project signed the bundle, and with --openssf the OpenSSF model signature.
+    Beside its files go its provenance as a signed in-toto envelope, if this project signed the bundle, and with
+    --openssf the OpenSSF model signature, model.sig. Without that the same bundle gives the same archive.
 
     \b
     Example:

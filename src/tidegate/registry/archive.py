@@ -26,7 +26,7 @@ def write_archive(target: BinaryIO, files: Iterable[Path]) -> None:
     """The files in this order, under their names alone, without times and owners."""
     for path in files:
         size = path.stat().st_size
-        target.write(_head(path.name, size))
+        target.write(make_head(path.name, size))
         with path.open("rb") as file:
             for piece in read_pieces(file, size, path.name):
                 target.write(piece)
@@ -52,7 +52,7 @@ def _item(source: BinaryIO, head: bytes, name: str) -> Item:
     """The file that a head announces; the head is written anew to see that it says nothing else."""
     try:
         file, size = head[:100].rstrip(b"\0").decode(), int(head[124:136].rstrip(b"\0"), 8)
-        is_ours = head == _head(file, size)
+        is_ours = head == make_head(file, size)
     except (ValueError, OverflowError):
         is_ours = False
     if not is_ours:
@@ -60,7 +60,8 @@ def _item(source: BinaryIO, head: bytes, name: str) -> Item:
     return Item(file, size, read_pieces(source, size, name))
 
 
-def _head(name: str, size: int) -> bytes:
+def make_head(name: str, size: int) -> bytes:
+    """The block that announces a file; ValueError for a name or size that the format has no place for."""
     info = tarfile.TarInfo(name)
     info.size = size
     head = info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")

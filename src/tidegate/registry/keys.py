@@ -73,7 +73,7 @@ def read_private(path: Path) -> PrivateKeyTypes:
         raise NotFoundError(path.name, "no such file, expected a private key in PEM") from None
     if mode & OTHERS:
         found = f"its mode {mode:04o} lets others read the private key, refusing to sign"
-        raise UsageError(path.name, found, hint=f"chmod 600 {path.name}")
+        raise UsageError(path.name, found, hint=f"chmod 600 {path}")
     try:
         return load_pem_private_key(text, password=None)
     except (ValueError, TypeError):

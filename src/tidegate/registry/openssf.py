@@ -28,6 +28,8 @@ from tidegate.store.files import write_atomic
 MODEL_SIGNATURE = "model.sig"
 PRIVATE_KEY = "openssf.pem"
 PUBLIC_KEY = "openssf.pub.pem"
+CURVES = ("secp256r1", "secp384r1", "secp521r1")
+OTHER_KEY = "a key of the curves P-256, P-384 or P-521, which a model signature needs"
 
 
 class Signer(NamedTuple):
@@ -191,9 +193,8 @@ def _line(error: Exception) -> str:
 
 def _private_key(path: Path) -> EllipticCurvePrivateKey:
     key = read_private(path)
-    if not isinstance(key, EllipticCurvePrivateKey):
-        found = "no elliptic-curve key, a model signature needs P-256, P-384 or P-521"
-        raise UsageError(path.name, found, hint="leave it out: --openssf makes a key")
+    if not isinstance(key, EllipticCurvePrivateKey) or key.curve.name not in CURVES:
+        raise UsageError(path.name, f"not {OTHER_KEY}", hint="leave it out: --openssf makes a key")
     return key
 
 
@@ -204,8 +205,8 @@ def _check_public_key(path: Path) -> None:
         raise NotFoundError(str(path), "no such file, expected a public key in PEM") from None
     except ValueError:
         raise UsageError(str(path), "not a public key in PEM") from None
-    if not isinstance(key, EllipticCurvePublicKey):
-        raise UsageError(str(path), "no elliptic-curve key, a model signature is by P-256, P-384 or P-521")
+    if not isinstance(key, EllipticCurvePublicKey) or key.curve.name not in CURVES:
+        raise UsageError(str(path), f"not {OTHER_KEY}")
 
 
 def _check_certificates(path: Path) -> None:

@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from tidegate.errors import CorruptError, NotFoundError
 from tidegate.registry.archive import Item, read_archive, read_pieces
@@ -110,15 +110,23 @@ def _items(source: Path) -> Iterator[Item]:
 
 def _from_folder(folder: Path) -> Iterator[Item]:
     for name in in_order(path.name for path in folder.iterdir()):
-        try:
-            handle = os.open(folder / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError:
-            raise CorruptError(folder.name, f"`{name}` is no readable file, refusing to import") from None
-        with os.fdopen(handle, "rb") as file:
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode):
-                raise CorruptError(folder.name, f"`{name}` is no file, refusing to import")
-            yield Item(name, found.st_size, read_pieces(file, found.st_size, folder.name))
+        with _open_plain(folder / name) as file:
+            size = os.fstat(file.fileno()).st_size
+            yield Item(name, size, read_pieces(file, size, folder.name))
+
+
+def _open_plain(path: Path) -> BinaryIO:
+    """A file that is one: following no link and waiting at no pipe."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        raise CorruptError(
+            path.parent.name, f"`{path.name}` is no readable file, refusing to import"
+        ) from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CorruptError(path.parent.name, f"`{path.name}` is no file, refusing to import")
+    return os.fdopen(handle, "rb")
 
 
 def _small(item: Item | None, name: str, source: Path) -> bytes:
@@ -209,6 +217,4 @@ def write_final(path: Path, pieces: Iterator[bytes]) -> str:
         for piece in pieces:
             digest.update(piece)
             file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
     return digest.hexdigest()

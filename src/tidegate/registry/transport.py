@@ -55,7 +55,8 @@ def import_bundle(source: Path, bundles: Path, trust: Trust) -> tuple[Verified, 
             known = open_bundle(bundles, target.name, keys=trust.keys, require=trust.require)
             return found._replace(bundle=known), False
         found.bundle.path.chmod(0o755)
-        sync_path(found.bundle.path)
+        for path in (*found.bundle.path.iterdir(), found.bundle.path):
+            sync_path(path)
         found.bundle.path.rename(target)
         sync_path(bundles)
         return found._replace(bundle=found.bundle._replace(path=target)), True
@@ -76,6 +77,7 @@ def replace_signature(bundles: Path, digest: str, signature: bytes, *, keys: Pat
             if path.name != SIGNATURE:
                 os.link(path, trial / path.name, follow_symlinks=False)
         write_final(trial / SIGNATURE, iter([signature]))
+        sync_path(trial / SIGNATURE)
         open_bundle(folder, digest, keys=keys, require=True)
         # never a moment without a signature, or with a file that is no part
         (trial / SIGNATURE).replace(bundles / digest / SIGNATURE)
