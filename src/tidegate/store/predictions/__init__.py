@@ -4,7 +4,7 @@
 into Parquet and keeps the folder within its limits, `query` asks in SQL.
 """
 
-from tidegate.store.predictions.compaction import Limits, compact, log_size, trim
+from tidegate.store.predictions.compaction import Compacted, Limits, Size, Trimmed, compact, log_size, trim
 from tidegate.store.predictions.query import Answered, Input, Question, ask
 from tidegate.store.predictions.reader import (
     Cursor,
@@ -20,7 +20,8 @@ from tidegate.store.predictions.rows import Search
 from tidegate.store.predictions.writer import Keeping, PredictionLog, hidden_positions, redact
 
 __all__ = [
-    "Answered", "Cursor", "Input", "Keeping", "Limits", "PredictionLog", "Question", "Search", "ask", "compact",
-    "cursor_at", "damaged_segments", "find_predictions", "hidden_positions", "known_requests", "log_size",
-    "read_labels", "read_predictions", "recent_predictions", "redact", "trim",
+    "Answered", "Compacted", "Cursor", "Input", "Keeping", "Limits", "PredictionLog", "Question", "Search",
+    "Size", "Trimmed", "ask", "compact", "cursor_at", "damaged_segments", "find_predictions",
+    "hidden_positions", "known_requests", "log_size", "read_labels", "read_predictions", "recent_predictions",
+    "redact", "trim",
 ]  # fmt: skip

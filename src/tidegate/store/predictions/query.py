@@ -3,7 +3,7 @@
 
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -35,16 +35,17 @@ class Input(NamedTuple):
 
 
 Names = Mapping[str, Sequence[Input]]
+FindNames = Callable[[Collection[str]], Names]
 
 
 class Question(NamedTuple):
-    """A query over the views `predictions`, `labels` and `joined`; `names` are the inputs of each bundle.
+    """A query over the views `predictions`, `labels` and `joined`; `names` tells the inputs of bundles.
 
     It is stopped after `timeout_s` seconds, and no more than `limit` rows are answered.
     """
 
     sql: str
-    names: Names
+    names: FindNames = lambda bundles: {}
     timeout_s: float = 30.0
     limit: int = 1000
 
@@ -97,7 +98,7 @@ def _require_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> None:
         raise UsageError(WHERE, "the log is read-only, expected one SELECT", hint="tidegate log query --help")
 
 
-def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Path, names: Names) -> None:
+def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Path, names: FindNames) -> None:
     """The views, over files that are all that the query can reach afterwards."""
     predictions, labels = (_files(folder, stream, spare) for stream in (PREDICTIONS, LABELS))
     allowed = ", ".join(quote(path) for path in (*predictions, *labels))
@@ -105,7 +106,7 @@ def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Pa
     connection.execute(f"set allowed_paths = [{allowed}]")
     rows = _source(predictions, Prediction)
     here = {row[0] for row in connection.execute(f"select distinct bundle from {rows}").fetchall()}
-    named = _named({bundle: names[bundle] for bundle in here & names.keys()})
+    named = _named(names(here))
     shown = ", ".join([*_shown(Prediction), "try_cast(output as double) as value", *named])
     connection.execute(f"create view predictions as select {shown} from {rows}")
     connection.execute(

@@ -40,13 +40,26 @@ class GroupSync:
         self._is_running = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="log-sync")
 
-    def note(self, handle: int, rows: int) -> None:
-        """Rows were written to an open segment."""
+    def note(self, handle: int, rows: int) -> "asyncio.Future[None] | None":
+        """Rows were written to an open segment; done when they are durable, or counted as dropped.
+
+        Without an event loop the sync happens here and now.
+        """
         noted = self._next.rows
         noted[handle] = noted.get(handle, 0) + rows
         if handle not in self._named:
             self._named.add(handle)
             self._next = self._next._replace(has_new=True)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._count(_sync(self._folder, self._take()))
+            return None
+        waiting = loop.create_future()
+        self._waiting.append(waiting)
+        if not self._is_running:
+            self._start(loop)
+        return waiting
 
     def leave(self, handle: int) -> None:
         """A segment gets no more rows: close it, after the sync that it still needs or is in."""
@@ -55,15 +68,6 @@ class GroupSync:
             self._next.left.add(handle)
         else:
             os.close(handle)
-
-    def wait(self) -> "asyncio.Future[None]":
-        """Done when everything noted by now is durable, or counted as dropped."""
-        loop = asyncio.get_running_loop()
-        waiting = loop.create_future()
-        self._waiting.append(waiting)
-        if not self._is_running:
-            self._start(loop)
-        return waiting
 
     def close(self) -> None:
         """Sync what is left, and end the thread."""

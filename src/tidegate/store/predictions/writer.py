@@ -64,20 +64,16 @@ class PredictionLog:
         """From now on write the inputs at these positions of the bundle's rows as None."""
         self._masks[bundle] = frozenset(positions)
 
-    def write(self, rows: Sequence[Prediction]) -> None:
-        """Append predictions as one frame; when this returns they survive the death of the process."""
-        self._write(PREDICTIONS, redact(rows, self._masks, unit_key=self._keeping.unit_key))
+    def write(self, rows: Sequence[Prediction]) -> "asyncio.Future[None] | None":
+        """Append predictions as one frame; when this returns they survive the death of the process.
 
-    def write_labels(self, rows: Sequence[Label]) -> None:
-        """Append late labels as one frame."""
-        self._write(LABELS, rows)
-
-    def synced(self) -> "asyncio.Future[None] | None":
-        """Done when all that was written so far survives a power cut; None when nothing has to be waited for.
-
-        One fdatasync in a thread serves everybody who asked while the one before was running.
+        What it returns ends when they survive a power cut too; None when there is nothing to wait for.
         """
-        return self._sync.wait() if self._sync else None
+        return self._write(PREDICTIONS, redact(rows, self._masks, unit_key=self._keeping.unit_key))
+
+    def write_labels(self, rows: Sequence[Label]) -> "asyncio.Future[None] | None":
+        """Append late labels as one frame, as `write`."""
+        return self._write(LABELS, rows)
 
     def rotate(self, now: float) -> None:
         """Close segments that are old enough, so that they can be compacted although nobody writes."""
@@ -92,9 +88,11 @@ class PredictionLog:
         if self._sync:
             self._sync.close()
 
-    def _write(self, stream: str, rows: Sequence[Prediction] | Sequence[Label]) -> None:
+    def _write(
+        self, stream: str, rows: Sequence[Prediction] | Sequence[Label]
+    ) -> "asyncio.Future[None] | None":
         if not rows:
-            return
+            return None
         frame = make_frame(self._encode(rows))
         try:
             segment = self._segment(stream)
@@ -104,11 +102,11 @@ class PredictionLog:
                 raise OSError("the disk is full")
         except OSError as error:
             self._drop(len(rows), error)
-            return
-        if self._sync:
-            self._sync.note(segment.handle, len(rows))
+            return None
+        waiting = self._sync.note(segment.handle, len(rows)) if self._sync else None
         if start + len(frame) >= SEGMENT_BYTES or time.time() - segment.born >= self._keeping.rotate_s:
             self._leave(stream)
+        return waiting
 
     def _segment(self, stream: str) -> Segment:
         if stream not in self._segments:
