@@ -102,6 +102,19 @@ def packed(bundles: Path, keys: Path) -> Callable[..., Bundle]:
 
 
 @pytest.fixture
+def packed_with(bundles: Path, keys: Path) -> Callable[..., Bundle]:
+    """Pack files beside a contract of one's own, and open them again."""
+
+    def make(contract: Contract, files: dict[str, bytes], labels: Sequence[str] = ()) -> Bundle:
+        own = {"contract.odcs.yaml": render_contract(contract).encode()}
+        labeled = {"labels.json": json.dumps(list(labels)).encode()}
+        digest = pack(bundles, keys, {**own, **labeled, **files}, name="small")
+        return open_bundle(bundles, digest, keys=keys, require=True)
+
+    return make
+
+
+@pytest.fixture
 def at_once() -> Callable[..., set[str]]:
     """`at_once(program, root)` runs four processes that start their work together; what they say."""
 

@@ -1,5 +1,6 @@
 """Models in ONNX, which hold no code: run in this process on one thread."""
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,8 @@ class OnnxModel:
         Raises UsageError when the model fails on these rows, gives them other than one answer each, or
         answers a class that has no name.
         """
+        if rows.ndim != 2 or rows.shape[1] != len(self.columns):
+            raise UsageError("model", f"takes rows of {len(self.columns)} columns, found {list(rows.shape)}")
         given = {spec.name: cast(rows, spec) for spec in self.inputs}
         try:
             found = self._session.run(self._asked, given)
@@ -95,6 +98,8 @@ def open_session(model: bytes, *, where: str) -> "onnxruntime.InferenceSession":
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    # tensors in files beside the model are no part of the bundle: there is no such folder
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises bare classes of its C layer
@@ -160,7 +165,9 @@ def _by_name(given: Sequence[Any], bundle: Bundle, where: str) -> tuple[TensorSp
             raise UsageError(where, f"{MODEL} takes {spec.width} values of `{tensor.name}`, {wanted}")
         found.append(spec)
     if slots:
-        raise UsageError(where, f"{MODEL} does not take feature `{next(iter(slots))}`", hint="mend the contract")
+        raise UsageError(
+            where, f"{MODEL} does not take feature `{next(iter(slots))}`", hint="mend the contract"
+        )
     return tuple(found)
 
 
