@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
+from tidegate.data.md5 import md5_file
 from tidegate.domain import Decision, Release, Rollout
+from tidegate.errors import TidegateError
+from tidegate.flow.report.changes import read_origin
 from tidegate.gate.checks import Evidence
 from tidegate.gate.report.record import Stage, Step
 from tidegate.gate.rows import right
@@ -86,19 +88,19 @@ def _busy(rollout: Rollout) -> str:
 
 
 def _is_live(config: Config, layout: Layout, live: Release) -> bool:
-    """Whether the live bundle holds every file that a new one would; one that is not here is another."""
-    if not (layout.bundles / live.bundle).is_dir():
+    """Whether the live bundle holds every file that a new one would, be it converted; one not here is another."""
+    try:
+        origin = read_origin(layout, live.bundle)
+    except TidegateError:
         return False
     held = {part.sha256 for part in read_manifest(layout.bundles, live.bundle).files.values()}
     labels = sha256_bytes(json.dumps(list(config.model.labels)).encode())
-    return labels in held and all(
-        sha256_bytes(path.read_bytes()) in held for path in _files(config, layout.root)
-    )
-
-
-def _files(config: Config, root: Path) -> Iterable[Path]:
     named = (config.model.path, config.data.evaluation, config.data.contract, CONFIG)
-    return (path for path in (root / name for name in named) if path.is_file())
+    there = {name: path for name in named if (path := layout.root / name).is_file()}
+    return labels in held and all(
+        sha256_bytes(path.read_bytes()) in held or origin.outs.get(name) == md5_file(path)
+        for name, path in there.items()
+    )
 
 
 def _expected(config: Config, outlook: Outlook) -> Iterable[str]:
