@@ -12,13 +12,14 @@ import ssl
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Role, Rollout
 from tidegate.errors import TidegateError
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
 from tidegate.registry.model import Model, load_model
+from tidegate.serve import grpc
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -31,6 +32,9 @@ from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 from tidegate.store.predictions import PredictionLog
 from tidegate.store.state import State
+
+if TYPE_CHECKING:
+    from grpc import ServerCredentials
 
 POLL_S = 0.05
 SAVE_S = 1.0
@@ -80,12 +84,15 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     front = Front(App(worker.service), Limits(serving.max_body_bytes, serving.drain))
+    calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
         await front.start(listening, _tls(worker))
+        if serving.grpc:
+            await calls.start(serving.grpc, _credentials(worker))
         following = loop.create_task(_follow(worker, ledger))
         following.add_done_callback(lambda _: stopping.set())
         await stopping.wait()
-        await front.stop()
+        await asyncio.gather(front.stop(), calls.stop(serving.drain))
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
@@ -100,6 +107,18 @@ def _tls(worker: Worker) -> ssl.SSLContext | None:
         worker.layout.root / serving.tls_certificate, worker.layout.root / serving.tls_key
     )
     return context
+
+
+def _credentials(worker: Worker) -> "ServerCredentials | None":
+    """The same certificate for gRPC."""
+    serving = worker.config.serve
+    if not serving.tls_certificate:
+        return None
+    from grpc import ssl_server_credentials
+
+    root = worker.layout.root
+    key, chain = (root / serving.tls_key).read_bytes(), (root / serving.tls_certificate).read_bytes()
+    return ssl_server_credentials([(key, chain)])
 
 
 async def _follow(worker: Worker, ledger: Ledger) -> None:

@@ -79,7 +79,7 @@ class App:
             case ("POST", ["invocations"]):
                 return await self._invoke(request, name)
             case ("POST", ["labels"]):
-                return self._labels(request, name)
+                return await self._labels(request, name)
             case ("POST", ["v2", "repository", *rest]):
                 return self._repository(request, rest)
             case ("GET" | "HEAD", _):
@@ -140,9 +140,9 @@ class App:
         rendered = render_infer(model, name, answered, asked)
         return _inferred(rendered, name, answered.arm)
 
-    def _labels(self, request: Request, name: str) -> Reply:
+    async def _labels(self, request: Request, name: str) -> Reply:
         labels = parse_labels(request.body, at=request.at, max_rows=self._service.settings.max_rows)
-        self._service.write_labels(labels)
+        await self._service.label(labels)
         return reply_json(202, {"accepted": len(labels)}, "/labels")._replace(request_id=name)
 
     def _repository(self, request: Request, rest: list[str]) -> Reply:

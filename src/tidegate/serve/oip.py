@@ -93,7 +93,7 @@ def parse_infer(body: bytes, json_size: int | None = None) -> Inference:
     if not parsed.inputs:
         raise UsageError("inputs", "0 tensors, expected at least one")
     raw = b"" if json_size is None else body[json_size:]
-    _refuse_unsupported(parsed.parameters)
+    refuse_unsupported(parsed.parameters)
     return Inference(
         check_request_id(parsed.id, "id") if parsed.id else "",
         tuple(_tensors(parsed.inputs, memoryview(raw))),
@@ -188,7 +188,8 @@ def read_timeout(parameters: Mapping[str, Any]) -> float:
     return timeout / 1e6 if timeout else math.inf
 
 
-def _refuse_unsupported(parameters: Mapping[str, Any]) -> None:
+def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
+    """Raise UsageError for parameters that would change the answer if they were understood."""
     for name in UNSUPPORTED:
         if parameters.get(name):
             raise UsageError(f"parameters.{name}", "is not supported, requests here are independent")

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from tidegate.domain import Label
@@ -15,6 +15,8 @@ from tidegate.serve.shape import BreachError, Matrix, Shape, mark
 
 # the rows of a request as an arm takes them; raises UsageError
 Parse = Callable[[Arm, Shape], Matrix]
+# writes labels to the log, as the engine writes rows
+WriteLabels = Callable[[Sequence[Label]], "Awaitable[None] | None"]
 UNIT_LENGTH = 256
 
 
@@ -38,13 +40,11 @@ class Version(NamedTuple):
 class Service:
     """The engine with what its fronts share; `shapes` maps a bundle's digest to the rows that it takes."""
 
-    def __init__(
-        self, engine: Engine, write_labels: Callable[[list[Label]], None], settings: Serve, metrics: Metrics
-    ) -> None:
+    def __init__(self, engine: Engine, write_labels: WriteLabels, settings: Serve, metrics: Metrics) -> None:
         self.engine = engine
         self.settings = settings
         self.metrics = metrics
-        self.write_labels = write_labels
+        self._write_labels = write_labels
         self.shapes: dict[str, Shape] = {}
         self.versions: tuple[Version, ...] = ()
 
@@ -73,6 +73,12 @@ class Service:
         arm = pinned or choose(route, unit)
         ask = self._asked(parse, arm, unit, caller)
         return await self.engine.answer(ask, arm=arm)
+
+    async def label(self, labels: Sequence[Label]) -> None:
+        """Write late labels down; when this returns they are kept."""
+        pending = self._write_labels(labels)
+        if pending is not None:
+            await pending
 
     def _asked(self, parse: Parse, arm: Arm, unit: str, caller: Caller) -> Ask:
         """What the arm makes of the body; a refusal that stable would have spared the client is logged."""

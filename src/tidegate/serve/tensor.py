@@ -90,6 +90,19 @@ def decode_raw(data: bytes | memoryview, datatype: str, shape: Sequence[int], wh
     return found64
 
 
+def decode_typed(cells: Sequence[Any], datatype: str, shape: Sequence[int], where: str) -> "np.ndarray":
+    """The values of a typed tensor of gRPC; UsageError when there are more or fewer than its shape has."""
+    count = check_shape(datatype, shape, where)
+    if len(cells) != count:
+        raise UsageError(f"{where}.contents", f"{len(cells)} values, shape {list(shape)} needs {count}")
+    if datatype != "BYTES":
+        return _array(list(cells), datatype, where)
+    try:
+        return _array([cell.decode() for cell in cells], datatype, where)
+    except UnicodeDecodeError:
+        raise UsageError(f"{where}.contents", "a value is not UTF-8") from None
+
+
 def encode_raw(values: "np.ndarray | Sequence[Any]", datatype: str) -> bytes:
     """An output's values as a raw tensor."""
     import numpy as np

@@ -1,0 +1,309 @@
+"""The Open Inference Protocol v2 over gRPC, behind the same service as every front.
+
+Tensors come typed or raw, never mixed, and go back as they came.
+"""
+
+import math
+import secrets
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError, missing_extra
+from tidegate.serve.engine import Answered, LateError
+from tidegate.serve.oip import (
+    Inference,
+    Output,
+    check_outputs,
+    chosen_outputs,
+    model_metadata,
+    read_timeout,
+    refuse_unsupported,
+    server_metadata,
+)
+from tidegate.serve.parse import check_request_id
+from tidegate.serve.protobuf import SERVICE, message_classes
+from tidegate.serve.repository import list_versions, load_named, unload_named
+from tidegate.serve.route import Arm
+from tidegate.serve.rows import tensor_rows
+from tidegate.serve.service import UNIT_LENGTH, Caller, Service
+from tidegate.serve.shape import Matrix, Shape
+from tidegate.serve.tensor import Tensor, decode_raw, decode_typed, encode_raw
+
+if TYPE_CHECKING:
+    import grpc
+    import grpc.aio
+
+CONTENTS = {
+    "BOOL": "bool_contents",
+    "INT8": "int_contents",
+    "INT16": "int_contents",
+    "INT32": "int_contents",
+    "INT64": "int64_contents",
+    "UINT8": "uint_contents",
+    "UINT16": "uint_contents",
+    "UINT32": "uint_contents",
+    "UINT64": "uint64_contents",
+    "FP32": "fp32_contents",
+    "FP64": "fp64_contents",
+    "BYTES": "bytes_contents",
+}
+CODES = {NotFoundError: "NOT_FOUND", UsageError: "INVALID_ARGUMENT", UnavailableError: "UNAVAILABLE"}
+STATUSES = {
+    "OK": 200,
+    "INVALID_ARGUMENT": 400,
+    "NOT_FOUND": 404,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
+}
+MAX_STREAMS = 256
+MAX_METADATA_BYTES = 16_384
+
+Message = Any
+Context = Any
+
+
+class Call(NamedTuple):
+    """Who calls and how it is told on the wire: the metadata by name, and the seconds that are left."""
+
+    metadata: Mapping[str, str]
+    left_s: float
+
+
+class Front:
+    """The gRPC server of one worker."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        kind, _, name = service.settings.assign_by.partition(":")
+        self._unit_name = name.lower() if kind == "header" else ""
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, address: str, credentials: "grpc.ServerCredentials | None" = None) -> int:
+        """Listen, on a port that workers share; the port. Raises UnavailableError when it is taken."""
+        try:
+            import grpc
+        except ModuleNotFoundError:
+            raise missing_extra("gRPC", "serve") from None
+        options = [
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", self._service.settings.max_body_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_concurrent_streams", MAX_STREAMS),
+            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+        ]
+        self._server = grpc.aio.server(options=options)
+        self._server.add_generic_rpc_handlers((_handlers(self),))
+        try:
+            port = (
+                int(self._server.add_secure_port(address, credentials))
+                if credentials
+                else int(self._server.add_insecure_port(address))
+            )
+        except RuntimeError:
+            raise UnavailableError("serve.grpc", f"{address} cannot be listened on") from None
+        await self._server.start()
+        return port
+
+    async def stop(self, drain_s: float) -> None:
+        """Let running calls end within the drain time."""
+        if self._server:
+            await self._server.stop(drain_s)
+
+    async def unary(self, name: str, request: Message, context: "Context") -> Message:
+        """One call, counted; a failure becomes its status."""
+        began, status = time.perf_counter(), "OK"
+        role = ""
+        try:
+            reply, answered = await self._reply(name, request, _call(context))
+            if answered:
+                role = answered.arm.role
+                context.set_trailing_metadata(_arm_metadata(answered))
+            return reply
+        except TidegateError as error:
+            status = _code(error)
+            await context.abort(_grpc_code(status), str(error))
+        except Exception:  # a fault of ours must reach the client as a status and the log as a trace
+            traceback.print_exc()
+            status = "INTERNAL"
+            await context.abort(_grpc_code(status), "internal error, see the log of the gateway")
+        finally:
+            seconds = time.perf_counter() - began
+            self._service.metrics.count(f"grpc {name}", STATUSES.get(status, 500), role, seconds=seconds)
+
+    async def stream(self, requests: AsyncIterator[Message], context: "Context") -> AsyncIterator[Message]:
+        """Answer requests of a stream in their order; a bad one is told and does not end the stream."""
+        reply = message_classes()["ModelStreamInferResponse"]
+        async for request in requests:
+            try:
+                found, _ = await self._infer(request, _call(context))
+                yield reply(infer_response=found)
+            except TidegateError as error:
+                yield reply(error_message=str(error))
+
+    async def _reply(self, name: str, request: Message, call: Call) -> tuple[Message, Answered | None]:
+        if name == "ModelInfer":
+            return await self._infer(request, call)
+        return self._show(name, request), None
+
+    def _show(self, name: str, request: Message) -> Message:
+        """The calls that ask no model."""
+        service, reply = self._service, message_classes()[f"{name}Response"]
+        match name:
+            case "ServerLive":
+                return reply(live=True)
+            case "ServerReady":
+                return reply(ready=_is_met(service.live))
+            case "ModelReady":
+                return reply(ready=_is_met(lambda: service.named(request.name, request.version)))
+            case "ServerMetadata":
+                return reply(**server_metadata())
+            case "ModelMetadata":
+                arm = service.named(request.name, request.version) or service.live().stable
+                return reply(**model_metadata(service.live(), arm))
+            case "RepositoryIndex":
+                return reply(models=list_versions(service, only_ready=request.ready))
+            case "RepositoryModelLoad":
+                load_named(service, request.second or request.first)
+                return reply(model_name=request.second or request.first, isLoaded=True)
+        unload_named(service, request.second or request.first)
+        return reply()
+
+    async def _infer(self, request: Message, call: Call) -> tuple[Message, Answered]:
+        service = self._service
+
+        def parse(arm: Arm, shape: Shape) -> Matrix:
+            return tensor_rows(asked.tensors, arm.model.inputs, shape, max_rows=service.settings.max_rows)
+
+        pinned = service.named(request.model_name, request.model_version)
+        asked = _read(request)
+        name = asked.id or call.metadata.get("x-request-id") or secrets.token_hex(8)
+        unit = call.metadata.get(self._unit_name, "")[:UNIT_LENGTH] if self._unit_name else ""
+        caller = Caller(check_request_id(name), unit, time.time(), min(asked.timeout_s, call.left_s))
+        answered = await service.predict(parse, caller, pinned=pinned)
+        return _render(request.model_name, name, answered, asked), answered
+
+
+def _handlers(front: Front) -> "grpc.GenericRpcHandler":
+    import grpc
+
+    found: dict[str, grpc.RpcMethodHandler[Message, Message]] = {}
+    for name in message_classes():
+        if name.endswith("Request") and name != "ModelStreamInferRequest":
+            method = name.removesuffix("Request")
+            found[method] = _unary(front, method)
+    request, reply = (message_classes()[name] for name in ("ModelInferRequest", "ModelStreamInferResponse"))
+    found["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
+        front.stream, request_deserializer=request.FromString, response_serializer=reply.SerializeToString
+    )
+    handler: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(SERVICE, found)
+    return handler
+
+
+def _unary(front: Front, name: str) -> "grpc.RpcMethodHandler[Message, Message]":
+    import grpc
+
+    async def run(request: Message, context: Context) -> Message:
+        return await front.unary(name, request, context)
+
+    request, reply = (message_classes()[f"{name}{kind}"] for kind in ("Request", "Response"))
+    return grpc.unary_unary_rpc_method_handler(
+        run, request_deserializer=request.FromString, response_serializer=reply.SerializeToString
+    )
+
+
+def _call(context: "Context") -> Call:
+    given = {
+        key.lower(): value for key, value in context.invocation_metadata() or () if isinstance(value, str)
+    }
+    left = context.time_remaining()
+    return Call(given, math.inf if left is None else max(0.0, left))
+
+
+def _is_met(look: Callable[[], object]) -> bool:
+    try:
+        look()
+    except (NotFoundError, UnavailableError):
+        return False
+    return True
+
+
+def _read(request: Message) -> Inference:
+    """The request as every front has it. Raises UsageError naming the field that is wrong."""
+    raw = request.raw_input_contents
+    if raw and len(raw) != len(request.inputs):
+        found = f"{len(raw)} raw tensors for {len(request.inputs)} inputs, expected one each"
+        raise UsageError("raw_input_contents", found)
+    if not request.inputs:
+        raise UsageError("inputs", "0 tensors, expected at least one")
+    parameters = _parameters(request.parameters)
+    refuse_unsupported(parameters)
+    names = [output.name for output in request.outputs]
+    check_outputs(names)
+    return Inference(
+        check_request_id(request.id, "id") if request.id else "",
+        tuple(_tensor(one, f"inputs[{i}]", raw[i] if raw else None) for i, one in enumerate(request.inputs)),
+        tuple(Output(name, bool(raw)) for name in names),
+        bool(raw),
+        read_timeout(parameters),
+    )
+
+
+def _parameters(given: Mapping[str, Message]) -> dict[str, Any]:
+    found = {}
+    for name, parameter in given.items():
+        choice = parameter.WhichOneof("parameter_choice")
+        found[name] = getattr(parameter, choice) if choice else None
+    return found
+
+
+def _tensor(given: Message, where: str, raw: bytes | None) -> Tensor:
+    shape = tuple(given.shape)
+    if raw is not None:
+        if given.HasField("contents") and given.contents.ListFields():
+            raise UsageError(f"{where}.contents", "typed contents beside raw ones, expected either")
+        values = decode_raw(raw, given.datatype, shape, where)
+    else:
+        field = CONTENTS.get(given.datatype)
+        if field is None and given.datatype == "FP16":
+            raise UsageError(f"{where}.datatype", "FP16 has no typed contents, send raw ones")
+        cells: Sequence[Any] = getattr(given.contents, field) if field else ()
+        values = decode_typed(cells, given.datatype, shape, where)
+    return Tensor(given.name, given.datatype, shape, values, f"{where}.data")
+
+
+def _render(endpoint: str, request: str, answered: Answered, asked: Inference) -> Message:
+    reply = message_classes()["ModelInferResponse"](
+        model_name=endpoint, model_version=str(answered.arm.version), id=request
+    )
+    for output, spec, values in chosen_outputs(answered, asked):
+        tensor = reply.outputs.add(name=spec.name, datatype=spec.datatype, shape=spec.shape)
+        if output.is_binary:
+            reply.raw_output_contents.append(encode_raw(values, spec.datatype))
+        else:
+            cells = [str(value).encode() for value in values] if spec.datatype == "BYTES" else values
+            getattr(tensor.contents, CONTENTS[spec.datatype]).extend(cells)
+    return reply
+
+
+def _arm_metadata(answered: Answered) -> tuple[tuple[str, str], ...]:
+    arm = answered.arm
+    return (
+        ("x-tidegate-release", str(arm.release)),
+        ("x-tidegate-bundle", arm.model.digest),
+        ("x-tidegate-role", arm.role),
+    )
+
+
+def _code(error: TidegateError) -> str:
+    if isinstance(error, LateError):
+        return "DEADLINE_EXCEEDED"
+    return next((code for kind, code in CODES.items() if isinstance(error, kind)), "INTERNAL")
+
+
+def _grpc_code(name: str) -> "grpc.StatusCode":
+    import grpc
+
+    found: grpc.StatusCode = grpc.StatusCode[name]
+    return found
