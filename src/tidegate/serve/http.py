@@ -11,7 +11,7 @@ from tidegate.errors import TidegateError, UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.invocations import parse_invocation
 from tidegate.serve.oip import Rendered, model_metadata, parse_infer, render_infer, server_metadata
-from tidegate.serve.openapi import PAGE, render_openapi
+from tidegate.serve.openapi import render_openapi, render_page
 from tidegate.serve.parse import parse_labels, parse_predict
 from tidegate.serve.reply import (
     JSON,
@@ -99,9 +99,10 @@ class App:
             case ["v2"]:
                 return reply_json(200, server_metadata(), path)
             case ["v2", "docs"]:
-                return Reply(200, PAGE.encode(), path, content_type=HTML)
+                page = render_page(self._service.live(), self._service.shapes)
+                return Reply(200, page.encode(), path, content_type=HTML)
             case ["v2", "openapi.json"]:
-                return reply_json(200, render_openapi(self._service.live()), path)
+                return reply_json(200, render_openapi(self._service.live(), self._service.shapes), path)
             case ["v2", "models"]:
                 return reply_json(200, {"models": [self._service.live().endpoint]}, path)
             case ["v2", "models", name, *rest] if rest[-1:] != ["infer"]:
