@@ -3,14 +3,13 @@
 import time
 from collections.abc import Iterable, Mapping
 from itertools import chain
-from math import isfinite
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from tidegate import __version__
 from tidegate.data.hash import Hashed
 from tidegate.domain import Event
+from tidegate.flow.repro import storable
 from tidegate.pipeline.lockfile import Entry, Recorded, recorded
 from tidegate.pipeline.project import open_project
 from tidegate.project import Config
@@ -52,20 +51,14 @@ def public_url(url: str) -> str:
     if mark and "/" not in head and not path.startswith("//"):
         # git's short form of ssh, user@host:path
         url = f"ssh://{head}/{path.lstrip('/')}"
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     if parts.scheme not in ("http", "https", "ssh", "git") or not parts.hostname:
         return ""
     host = parts.netloc.rpartition("@")[2]
     return urlunsplit((f"git+{parts.scheme}", host, parts.path, "", ""))
-
-
-def storable(value: Any) -> Any:
-    """A param as JSON can hold it: keys are text, and there is no infinity."""
-    if isinstance(value, dict):
-        return {str(key): storable(part) for key, part in value.items()}
-    if isinstance(value, list):
-        return [storable(part) for part in value]
-    return value if not isinstance(value, float) or isfinite(value) else str(value)
 
 
 def _commands(entries: Mapping[str, Entry]) -> dict[str, Command]:

@@ -40,12 +40,12 @@ def _append(root: Path, outcome: Outcome) -> None:
             ledger.append("run.finished", outcome.id, msgspec.to_builtins(_run(root, outcome)))
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """A param as JSON can hold it: keys are text, and there is no infinity."""
     if isinstance(value, dict):
-        return {str(key): _storable(part) for key, part in value.items()}
+        return {str(key): storable(part) for key, part in value.items()}
     if isinstance(value, list):
-        return [_storable(part) for part in value]
+        return [storable(part) for part in value]
     return value if not isinstance(value, float) or isfinite(value) else str(value)
 
 
@@ -58,7 +58,7 @@ def _run(root: Path, outcome: Outcome) -> "Run":
         id=outcome.id,
         commit=head_commit(root),
         stages=outcome.ran,
-        params={name: _storable(value) for name, value in lock.params.items()},
+        params={name: storable(value) for name, value in lock.params.items()},
         deps=lock.deps,
         outs=lock.outs,
         started=outcome.started,
