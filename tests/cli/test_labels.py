@@ -37,8 +37,11 @@ def run(*words: str) -> str:
 
 def test_labels_are_added_from_a_file_and_by_hand(root: Path) -> None:
     (root / "late.csv").write_text("request,truth\nr1,7\nr2,8\n")
-    assert run("add", "late.csv", "--label", "a=b=3") == "3 labels added\n"
-    assert json.loads(run("add", "--label", "x=1", "--json")) == {"accepted": 1}
+    assert run("add", "late.csv", "--label", "a=b=3").splitlines() == [
+        "3 labels added",
+        "3 of them name no logged prediction: a=b, r1, r2",
+    ]
+    assert json.loads(run("add", "--label", "x=1", "--json")) == {"accepted": 1, "unknown": ["x"]}
     rows, _ = read_labels(Layout(root).log)
     assert [(row.request, row.truth) for row in rows] == [("a=b", "3"), ("r1", "7"), ("r2", "8"), ("x", "1")]
 

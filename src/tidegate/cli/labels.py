@@ -13,6 +13,7 @@ from tidegate.store.files import write_atomic
 from tidegate.store.layout import find_root
 
 SHOWN = 20
+FEW = 3
 HEADS = ("rank", "id", "given", "suggested", "confidence", "suggested_confidence")
 
 
@@ -44,11 +45,15 @@ def add(file: Path | None, *, pairs: tuple[str, ...], as_json: bool) -> None:
     labels = [_pair(text) for text in pairs] + (read_label_file(file) if file else [])
     if not labels:
         raise UsageError("labels", "no labels, expected FILE or --label", hint="tidegate labels add --help")
-    count = add_labels(find_root(), labels)
+    added = add_labels(find_root(), labels)
     if as_json:
-        print_json({"accepted": count})
-    else:
-        say(f"{count} {'label' if count == 1 else 'labels'} added")
+        print_json({"accepted": added.accepted, "unknown": list(added.unknown)})
+        return
+    say(f"{added.accepted} {'label' if added.accepted == 1 else 'labels'} added")
+    if added.unknown:
+        more = ", ..." if len(added.unknown) > FEW else ""
+        named = f"{', '.join(added.unknown[:FEW])}{more}"
+        say(f"{len(added.unknown)} of them name no logged prediction: {named}", color="yellow")
 
 
 @command.command("suspect")

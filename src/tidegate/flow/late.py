@@ -1,15 +1,24 @@
 """Late labels from a file or by hand, written where the gateways write theirs."""
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from tidegate.data.tables import read_table
 from tidegate.domain import Label
 from tidegate.errors import UsageError, did_you_mean
 from tidegate.store.layout import Layout
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, known_requests
+
+FRAME = 10_000
+
+
+class Added(NamedTuple):
+    """How many labels were added, and the requests among them that have no logged prediction."""
+
+    accepted: int
+    unknown: tuple[str, ...]
 
 
 def read_label_file(path: Path) -> list[tuple[str, str]]:
@@ -24,12 +33,15 @@ def read_label_file(path: Path) -> list[tuple[str, str]]:
     ]
 
 
-def add_labels(root: Path, labels: Sequence[tuple[str, str]]) -> int:
-    """Append labels (request, truth) to the log; how many. The service need not be up."""
-    now = time.time()
-    log = PredictionLog(Layout(root).log, f"cli-{os.getpid()}")
+def add_labels(root: Path, labels: Sequence[tuple[str, str]]) -> Added:
+    """Append labels (request, truth) to the log. The service need not be up."""
+    now, folder = time.time(), Layout(root).log
+    log = PredictionLog(folder, "cli")
     try:
-        log.write_labels([Label(request, now, truth) for request, truth in labels])
+        for start in range(0, len(labels), FRAME):
+            log.write_labels([Label(request, now, truth) for request, truth in labels[start : start + FRAME]])
     finally:
         log.close()
-    return len(labels)
+    requests = dict.fromkeys(request for request, _ in labels)
+    known = known_requests(folder, requests)
+    return Added(len(labels), tuple(request for request in requests if request not in known))

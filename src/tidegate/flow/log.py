@@ -89,13 +89,16 @@ def query_log(root: Path, sql: str, *, timeout_s: float = 30.0, limit: int = 100
 
 
 class Keeper:
-    """Starts a process that keeps the log, when it is time or when much waits; one at a time."""
+    """Starts a process that keeps the log, when it is time or when much waits; one at a time.
+
+    The first one starts LOOK_S after the first tick, when the service is up.
+    """
 
     def __init__(self, root: Path, settings: Log) -> None:
         self._root = root
         self._every = float(settings.compact_every)
         self._due = 0.0
-        self._look = 0.0
+        self._look: float | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def tick(self, now: float) -> None:
@@ -103,6 +106,8 @@ class Keeper:
         if self._process is not None and self._process.poll() is None:
             return
         self._process = None
+        if self._look is None:
+            self._look = now + LOOK_S
         if now < self._look:
             return
         self._look = now + LOOK_S

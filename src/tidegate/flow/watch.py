@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ import msgspec
 from tidegate.domain import Alert, Release
 from tidegate.errors import TidegateError
 from tidegate.flow.evidence import ReleaseWatch, RolloutWatch, watch_release, watch_rollout
+from tidegate.flow.log import Keeper
 from tidegate.flow.release import change, move_entries
 from tidegate.monitor.decide import Cleared, clear_on_release
 from tidegate.monitor.decide import decide as decide_alerts
@@ -109,11 +111,17 @@ def watch(root: Path, supervisor: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
     layout = Layout(root)
-    with hold(layout.run / "watch.lock", what="watch"), open_ledger(layout.ledger) as ledger:
+    keeper = Keeper(root, load_config(root).log)
+    with (
+        hold(layout.run / "watch.lock", what="watch"),
+        open_ledger(layout.ledger) as ledger,
+        closing(keeper),
+    ):
         watcher = Watcher(root, ledger)
         while not stopping.wait(TICK_S) and os.getppid() == supervisor:
             try:
                 watcher.tick(time.time())
+                keeper.tick(time.time())
             except TidegateError as error:
                 # one bad bundle or a busy ledger must not end the watch over the rest
                 say(str(error))

@@ -1,7 +1,7 @@
 """Segments to Parquet, and rows back from it."""
 # ruff: noqa: S608 -- names are those of our own columns, every value goes through quote
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from tidegate.errors import missing_extra
 from tidegate.store.predictions.files import LogFile
 from tidegate.store.predictions.frames import read_frames
 from tidegate.store.predictions.rows import KINDS, Row, Search, decode
-from tidegate.store.predictions.table import COLUMNS, Placed, answer_of, make_blocks
+from tidegate.store.predictions.table import COLUMNS, Placed, answer_of, make_blocks, objects
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,12 +76,13 @@ def search_parquet(path: Path, search: Search) -> list[Prediction]:
     return list(_rows(path, Prediction, f"{where} {newest} order by segment, position, row", values))
 
 
-def requests_of(path: Path) -> Iterator[str]:
-    """The request of every row."""
+def requests_among(paths: Sequence[Path], wanted: Collection[str]) -> set[str]:
+    """Those of the wanted requests that have a row in one of the files."""
+    listed = ", ".join(quote(str(path)) for path in paths)
     with connect() as connection:
-        found = connection.execute(f"select request from read_parquet({quote(str(path))})")
-        while rows := found.fetchmany(BATCH):
-            yield from (row[0] for row in rows)
+        connection.register("wanted", {"request": objects(wanted)})
+        among = f"select distinct request from read_parquet([{listed}]) semi join wanted using (request)"
+        return {row[0] for row in connection.execute(among).fetchall()}
 
 
 def quote(text: str) -> str:

@@ -7,7 +7,6 @@ that stands inside the segment goes on inside the Parquet file.
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 
 from tidegate.domain import Label, Prediction
@@ -68,9 +67,17 @@ def find_predictions(folder: Path, search: Search) -> list[Prediction]:
 
 def known_requests(folder: Path, requests: Collection[str]) -> set[str]:
     """Those of the requests that have a logged prediction."""
-    wanted = set(requests)
+    wanted, known = set(requests), set[str]()
     with reading(folder):
-        return wanted & set(chain.from_iterable(_requests(file) for file in list_files(folder, PREDICTIONS)))
+        files = list_files(folder, PREDICTIONS)
+        for file in files:
+            known |= wanted & set(_requests(file.path) if file.is_segment else ())
+        compacted = [file.path for file in files if not file.is_segment]
+        if compacted:
+            from tidegate.store.predictions.parquet import requests_among
+
+            known |= requests_among(compacted, wanted - known)
+    return known
 
 
 def damaged_segments(folder: Path) -> list[str]:
@@ -95,14 +102,9 @@ def _found(file: LogFile, search: Search) -> Iterator[Prediction]:
     yield from (row for _, row in sorted(newest, key=lambda pair: pair[0]))
 
 
-def _requests(file: LogFile) -> Iterator[str]:
-    if not file.is_segment:
-        from tidegate.store.predictions.parquet import requests_of
-
-        yield from requests_of(file.path)
-        return
-    payloads = (frame.payload for frame in read_frames(file.path) if frame.payload)
-    yield from (row.request for payload in payloads for row in decode(payload, Prediction))
+def _requests(path: Path) -> Iterator[str]:
+    payloads = (frame.payload for frame in read_frames(path) if frame.payload)
+    return (row.request for payload in payloads for row in decode(payload, Prediction))
 
 
 def _read(folder: Path, stream: str, kind: type[Row], cursor: Cursor) -> tuple[list[Row], Cursor]:

@@ -101,7 +101,7 @@ def _block(group: Sequence[Placed], block: Block) -> Block:
     micros = [round(at * 1e6) if abs(at) < LATEST_S else None for at in seconds]
     numbers = _numbers("seconds", seconds)
     arrays = {
-        "request": _objects(one.row.request for one in group),
+        "request": objects(one.row.request for one in group),
         "micros": np.array([at or 0 for at in micros]),
         "has_time": np.array([at is not None for at in micros]),
         "segment": np.array([one.segment for one in group]),
@@ -114,10 +114,10 @@ def _block(group: Sequence[Placed], block: Block) -> Block:
 
 def _prediction_arrays(rows: Sequence[Prediction]) -> Block:
     names = ("unit", "endpoint", "bundle", "role")
-    arrays = {name: _objects(getattr(row, name) for row in rows) for name in names}
+    arrays = {name: objects(getattr(row, name) for row in rows) for name in names}
     arrays |= _answers("output", [row.output for row in rows])
     arrays["status"] = _whole(row.status for row in rows)
-    arrays["flags"] = _objects(BETWEEN_FLAGS.join(row.flags) for row in rows)
+    arrays["flags"] = objects(BETWEEN_FLAGS.join(row.flags) for row in rows)
     inputs, scores = _inputs(rows), _matrix("s", [row.scores for row in rows], len(rows[0].scores))
     latency = _numbers("latency_ms", [row.latency_ms for row in rows])
     flags = {"flags": f"case when flags = '' then [] else string_split(flags, '{BETWEEN_FLAGS}') end"}
@@ -133,7 +133,7 @@ def _label_arrays(rows: Sequence[Label]) -> Block:
 
 def _answers(name: str, answers: Sequence[Answer]) -> "dict[str, np.ndarray]":
     kinds = (type(answer).__name__ for answer in answers)
-    return {name: _objects(map(text_of, answers)), f"{name}_type": _objects(kinds)}
+    return {name: objects(map(text_of, answers)), f"{name}_type": objects(kinds)}
 
 
 def _inputs(rows: Sequence[Prediction]) -> Block:
@@ -150,7 +150,7 @@ def _inputs(rows: Sequence[Prediction]) -> Block:
         numbers.arrays.update(one.arrays)
         numbers.expressions.update({f"i{i}": f"i{i}"} | one.expressions)
         if any(isinstance(value, str) for value in column):
-            texts[f"t{i}"] = _objects(value if isinstance(value, str) else None for value in column)
+            texts[f"t{i}"] = objects(value if isinstance(value, str) else None for value in column)
     cells = [f"t{i}" if f"t{i}" in texts else "null" for i in range(len(columns))]
     listed = f"[{', '.join(cells)}]" if texts else "null"
     return Block(numbers.arrays | texts, {"inputs": _list(numbers), "texts": listed})
@@ -195,7 +195,8 @@ def _whole(values: Iterable[int]) -> "np.ndarray":
     return np.array(list(values))
 
 
-def _objects(values: Iterable[object]) -> "np.ndarray":
+def objects(values: Iterable[object]) -> "np.ndarray":
+    """An array of texts, some of them None."""
     import numpy as np
 
     listed = list(values)
