@@ -272,10 +272,18 @@ def test_of_numbers_the_rows_whose_error_changed_most_are_shown(project):
         write_rows(project / "experiments/metrics/evaluation.csv", ("id", "truth", "prediction"), rows)
 
     answer(lambda n: 1 + n % 2 / 10)
+    release(project)
+    answer(lambda n: 1.05 + (n == 7) - (n == 6))
     judge(project)
     found = gather_report(project)
+    assert found.decision.verdict == "pass"
     assert found.candidate.metrics["mae"].value == pytest.approx(1.05)
-    assert (found.confusion, found.suspects, found.fixed) == ((), None, None)
+    assert (found.confusion, found.suspects) == ((), None)
+    assert (found.fixed.count, found.broken.count) == (200, 200)
+    assert [(row.id, row.truth, row.live, row.candidate) for row in found.fixed.shown[:1]] == [
+        ("6", "0.6", "1.6", "0.65")
+    ]
+    assert found.broken.shown[0].id == "7"
 
 
 @pytest.fixture
