@@ -9,7 +9,7 @@ import yaml
 from tidegate.cli.init import TEMPLATES
 from tidegate.errors import UsageError
 from tidegate.flow.scaffold import project_name, scaffold
-from tidegate.project import load_config
+from tidegate.project import Ci, load_config
 
 
 def git(root: Path, *words: str) -> str:
@@ -90,6 +90,22 @@ def test_the_workflow_runs_on_pushes_and_pull_requests_of_main(tmp_path: Path) -
     triggers = workflow[True]
     assert (triggers["push"]["branches"], triggers["pull_request"]["branches"]) == (["main"], ["main"])
     text = (tmp_path / ".github/workflows/ci.yml").read_text()
-    assert all(
-        step in text for step in ("actions/checkout@", "actions/setup-python@", "pytest", "docker build")
+    steps = (
+        "actions/checkout@",
+        "actions/setup-python@",
+        "tidegate ci",
+        "actions/upload-artifact@",
+        "docker build",
     )
+    assert all(step in text for step in steps)
+
+
+def test_the_workflow_keeps_the_report_and_the_ledger_but_never_the_signing_key(tmp_path: Path) -> None:
+    scaffold(tmp_path, TEMPLATES, example="digits")
+    steps = yaml.safe_load((tmp_path / ".github/workflows/ci.yml").read_text())["jobs"]["ci"]["steps"]
+    restored, saved = (step["with"] for step in steps if "actions/cache" in step.get("uses", ""))
+    assert restored["path"] == saved["path"]
+    assert restored["path"].split() == [
+        ".dvc/cache", ".tidegate/ledger.db", ".tidegate/bundles", ".tidegate/keys/trusted",
+    ]  # fmt: skip
+    assert steps[-1]["with"]["path"] == Ci().report

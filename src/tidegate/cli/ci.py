@@ -9,6 +9,7 @@ import click
 from tidegate.cli.gate import print_decision
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.cli.repro import Printer, step_fields
+from tidegate.errors import TidegateError
 from tidegate.flow.ci import Finished, Foreseen, Watcher, ci, foresee
 from tidegate.flow.ci.step import Name
 from tidegate.pipeline.job import Request
@@ -120,10 +121,10 @@ def _tell_plan(foreseen: Foreseen, printer: Printer, *, as_json: bool) -> int:
 
 def _post(root: Path, finished: Finished) -> None:
     """A comment that cannot be posted changes no verdict: forks, for one, may not write."""
-    from tidegate.errors import TidegateError
     from tidegate.flow.comment import comment
 
     try:
-        comment(root, finished.page.read_text(encoding="utf-8"))
+        url = comment(root, finished.page.read_text(encoding="utf-8"))
     except TidegateError as error:
-        click.echo(f"note:  no comment was posted: {error}", err=True)
+        url = f"none could be posted, {error}"
+    click.echo(f"comment: {url or 'none, this is no job of a pull or merge request'}", err=True)

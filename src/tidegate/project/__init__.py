@@ -1,5 +1,6 @@
 """`tidegate.toml`, the policy of a project, as frozen records."""
 
+from tidegate.project.ci import Ci
 from tidegate.project.config import (
     CONFIG,
     Config,
@@ -39,7 +40,7 @@ from tidegate.project.runtime import Runtime
 from tidegate.project.section import Bytes, Positive, Probability, Seconds, Section, Share, write_unit
 
 __all__ = [
-    "CONFIG", "Better", "Bytes", "Churn", "Config", "Data", "Distribution", "Gate", "Guard", "Labels", "Log", "Max",
+    "CONFIG", "Better", "Bytes", "Churn", "Ci", "Config", "Data", "Distribution", "Gate", "Guard", "Labels", "Log", "Max",
     "Measured", "Memory", "MetricName", "Min", "Model", "Monitor", "NotWorse", "Positive", "Probability",
     "Project", "Quantile", "Rollout", "Rule", "Runtime", "Seconds", "Section", "Serve", "Share", "Sign",
     "Simpler", "Size", "Slices", "Task", "known_keys", "load_config", "parse_config", "read_metric", "settings",

@@ -22,7 +22,7 @@ PIPELINE = """stages:
 COPY = "cp answers.csv experiments/metrics/evaluation.csv"
 FORMS = {"report.md", "report.html", "report.json", "report.sarif", "junit.xml"}
 # what differs between two runs of the same: how long they took, and when they were
-TIMES = re.compile(r"took [\d.]+ s|\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)?|[\d.]+ (s|ms)\b")
+TIMES = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d|[\d.]+ (s|ms)\b")
 
 
 @pytest.fixture
@@ -165,7 +165,7 @@ def test_without_pipeline_the_rows_that_lie_here_are_judged(repository):
 def test_without_pipeline_and_rows_nothing_is_judged(repository):
     (repository / "experiments/metrics/evaluation.csv").unlink()
     finished = ci(repository)
-    assert finished.code == 0
+    assert finished.code == 4
     assert because(finished, "gate").startswith("no pipeline and no evaluation rows in experiments/metrics")
 
 

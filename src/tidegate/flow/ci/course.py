@@ -70,13 +70,13 @@ class Course:
 
     @property
     def code(self) -> int:
-        """The exit code: one failed check blocks; else what could not be done; else what is undecided."""
+        """The exit code: a failed check blocks; else what could not be done; else what is undecided, or nothing was."""
         outcomes = {step.outcome for step in self.steps}
         if "failed" in outcomes:
             return BLOCKED
         if not self._could_run:
             return TidegateError.exit_code
-        return UNDECIDED if "undecided" in outcomes else 0
+        return 0 if "passed" in outcomes and "undecided" not in outcomes else UNDECIDED
 
     def report(self, took: float) -> Report:
         """Everything that is known about the candidate, whatever became of the steps."""
