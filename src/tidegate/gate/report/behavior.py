@@ -33,7 +33,7 @@ def confusion(report: Report) -> Section:
 def _rows(key: str, nouns: tuple[str, str], found: Rows | None, *, rank: int) -> Section:
     if not found or not found.count:
         return Section(key, nouns[1])
-    columns = ("row", "truth", "live says", "candidate says", "confidence")
+    columns = ("row", "truth", "live", "candidate", "sure")
     title = f"{found.count:,} {nouns[found.count > 1]}"
     return Section(key, title, tuple(map(_shown, found.shown)), columns, total=found.count, rank=rank)
 

@@ -63,8 +63,10 @@ def merge(report: Report) -> Section:
 
 
 def missing(report: Report) -> Section:
-    """What could not be told, and why."""
-    return listed("missing", "What could not be told", report.missing, rank=2)._replace(is_folded=False)
+    """What could not be told or measured, and why."""
+    unmeasured = report.candidate.missing if report.candidate else {}
+    said = (*report.missing, *(f"{quote(name)} is not measured: {why}" for name, why in unmeasured.items()))
+    return listed("missing", "What could not be told", said, rank=2)._replace(is_folded=False)
 
 
 def place_of(case: Case) -> str:
@@ -104,7 +106,7 @@ def _step(step: Step) -> str:
 def _case(case: Case) -> str:
     place = f" at {quote(place_of(case))}" if case.path else ""
     because = f": {case.because}" if case.because else ""
-    return f"{quote(case.name)}{place}{because}"
+    return f"{MARKS['bad']} {quote(case.name)}{place}{because}"
 
 
 def _stage(stage: Stage) -> Row:

@@ -13,14 +13,15 @@ from tidegate.gate.report.causes import TONES, took
 from tidegate.gate.report.matrix import matrix
 from tidegate.gate.report.plots import plots
 from tidegate.gate.report.record import Report
-from tidegate.gate.report.section import Row, Section, numeric
+from tidegate.gate.report.section import Row, Section, left_out, numeric
 from tidegate.gate.report.sections import identity, sections
 from tidegate.gate.report.sentence import clean, parts
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    from jinja2 import Template
     from markupsafe import Markup
 
+IN_HEAD = "steps"
 PICTURES = 1_200_000
 PICTURE = "data:image/"
 
@@ -29,35 +30,35 @@ def render_html(report: Report) -> str:
     """A page that opens from a file; its policy lets no script run but its own."""
     style = _static("uPlot.min.css") + _static("report.css")
     script = _static("uPlot.iife.min.js") + _static("report.js")
-    return (
-        _environment()
-        .from_string(_static("report.html"))
-        .render(
-            report=report,
-            answer=answer(report),
-            identity=identity(report),
-            tones=TONES,
-            sections=[_shown(section) for section in _pictured(sections(report))],
-            confusion=matrix(report.confusion),
-            plots=plots(report),
-            style=style,
-            script=script,
-            style_hash=_hash(style),
-            script_hash=_hash(script),
-            version=__version__,
-        )
-        .lstrip()
+    page = _template().render(
+        report=report,
+        answer=answer(report),
+        identity=identity(report),
+        tones=TONES,
+        sections=[_shown(section) for section in _pictured(sections(report)) if section.key != IN_HEAD],
+        confusion=matrix(report.confusion),
+        plots=plots(report),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        version=__version__,
     )
+    return page.lstrip()
 
 
-def _environment() -> "Environment":
+@cache
+def _template() -> "Template":
     from jinja2 import Environment
-
     from markupsafe import escape
 
     made = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_clean)
-    made.filters |= {"said": _said, "took": took, "whole": escape, "bare": lambda text: clean(text).strip("`")}
-    return made
+    made.filters |= {"said": _said, "took": took, "whole": escape, "bare": _bare}
+    return made.from_string(_static("report.html"))
+
+
+def _bare(name: str) -> str:
+    return clean(name).strip("`")
 
 
 def _said(sentence: str) -> "Markup":
@@ -89,12 +90,11 @@ def _pictured(found: Iterable[Section]) -> Iterator[Section]:
 
 
 def _shown(section: Section) -> dict[str, object]:
-    left_out = section.total - len(section.rows)
     return {
         **section._asdict(),
         "numeric": numeric(section) if section.columns else (),
         "is_pictured": any(row.picture for row in section.rows),
-        "more": f"{left_out:,} more not shown here." if left_out > 0 else "",
+        "more": left_out(section),
     }
 
 

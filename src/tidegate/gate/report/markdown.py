@@ -1,30 +1,22 @@
 """The report as Markdown for a comment on a pull request: the first line answers, the rest fits in 60 KB."""
 
-from tidegate.domain import Decision
 from tidegate.gate.report.answer import MARKS, answer
 from tidegate.gate.report.causes import TONES
 from tidegate.gate.report.record import Report
-from tidegate.gate.report.section import Section, numeric
+from tidegate.gate.report.section import Section, left_out, numeric
 from tidegate.gate.report.sections import identity, sections
 from tidegate.gate.report.sentence import cell, clean, markdown
-from tidegate.project import Gate
 
 LIMIT = 60_000
-FOOT = 400
 WITH_PICTURES = "The HTML report shows their pictures."
 
 
 def render_markdown(report: Report) -> str:
     """GitHub's and GitLab's Markdown, always shorter than 60 KB: the least important rows go first."""
     head = [_headline(report), *_under(report)]
-    room = LIMIT - FOOT - sum(_size(part) + 2 for part in head)
+    room = LIMIT - sum(_size(part) + 2 for part in head)
     kept = _fit([_first(section) for section in sections(report)], room)
     return "\n\n".join([*head, *(_section(section) for section in kept)]) + "\n"
-
-
-def render_report(decision: Decision, *, name: str, gate: Gate) -> str:
-    """The Markdown of one decision alone, about the project `name`."""
-    return render_markdown(Report(name, decision.commit, decision.at, decision=decision))
 
 
 def _headline(report: Report) -> str:
@@ -39,7 +31,7 @@ def _under(report: Report) -> list[str]:
 
 
 def _section(section: Section) -> str:
-    body = "\n\n".join(part for part in (_rows(section), _left_out(section), _note(section)) if part)
+    body = "\n\n".join(part for part in (_rows(section), left_out(section), _note(section)) if part)
     title = markdown(section.title)
     if section.is_folded:
         return f"<details><summary>{_summary(section.title)}</summary>\n\n{body}\n\n</details>"
@@ -55,11 +47,6 @@ def _rows(section: Section) -> str:
     lines = [[cell(name) for name in section.columns], ruler]
     lines += [[cell(text) for text in row.cells] for row in section.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _left_out(section: Section) -> str:
-    more = max(section.total, len(section.rows)) - len(section.rows)
-    return f"_{more:,} more not shown here._" if more > 0 else ""
 
 
 def _note(section: Section) -> str:

@@ -113,6 +113,6 @@ def _print(result: Result) -> str:
 
 
 def _location(result: Result) -> dict[str, object]:
-    uri = percent(result.path.encode("utf-8", "surrogateescape"))
+    uri = percent(result.path, errors="replace")
     place = {"artifactLocation": {"uri": uri}, "region": {"startLine": max(result.line, 1)}}
     return {"physicalLocation": place}

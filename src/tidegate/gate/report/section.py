@@ -55,3 +55,9 @@ def numeric(section: Section) -> tuple[bool, ...]:
     """Which columns hold numbers, to be set flush right."""
     columns = zip(*(row.cells for row in section.rows), strict=True)
     return tuple(all(not text or NUMBER.match(text) for text in column) for column in columns)
+
+
+def left_out(section: Section) -> str:
+    """How many of its rows a section shows; "" where it shows all."""
+    shown, total = len(section.rows), max(section.total, len(section.rows))
+    return f"{shown:,} of {total:,} shown." if shown < total else ""

@@ -5,19 +5,19 @@ and escapes each part by its own rules, so that no text can break out of its pla
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator
 
 JOINERS = "\u200c\u200d"
-LONGEST = 400
+LONGEST = 600
 REFERENCE = re.compile(r"(?<=[@#!~%$&^])(?=\w)|(?<=:)(?=//)|(?<=\bwww)(?=\.)|(?<=\bGH)(?=-\d)", re.IGNORECASE)
-SPECIAL = re.compile(r"[\\`*{}<>#~|$&!]|(?<!\w)_|_(?!\w)|\](?=[(\[:])|\[(?=\[)|^\[")
+SPECIAL = re.compile(r"[\\`*{}<>#~|$&!]|(?<![^\W_])_|_(?![^\W_])|\](?=[(\[:])|\[(?=\[)|^\[")
 OPENING = re.compile(r"^(\d{0,9})([-+=.)/])(?![\d.])")
 
 
 def clean(text: str) -> str:
     """One line without what no reader should meet: control characters, halves of characters, turned directions."""
-    seen = "".join(char if _is_seen(char) else "\ufffd" for char in " ".join(text.split()))
+    line = " ".join(text[: LONGEST * 2].split())
+    seen = line if line.isprintable() else "".join(char if _is_seen(char) else "\ufffd" for char in line)
     return seen if len(seen) <= LONGEST else f"{seen[: LONGEST - 1]}…"
 
 
@@ -29,15 +29,11 @@ def quote(text: str) -> str:
 def parts(sentence: str) -> Iterator[tuple[str, bool]]:
     """The parts of a sentence, each with whether it is quoted; a backtick without its pair is a plain one."""
     pieces = clean(sentence).split("`")
+    if len(pieces) % 2 == 0:
+        pieces[-2:] = ["`".join(pieces[-2:])]
     for index, piece in enumerate(pieces):
-        is_code = index % 2 == 1 and index < len(pieces) - 1
-        if piece or is_code:
-            yield piece or " ", is_code
-
-
-def plain(sentence: str) -> str:
-    """A sentence for forms without any markup."""
-    return clean(sentence)
+        if piece or index % 2:
+            yield piece or " ", index % 2 == 1
 
 
 def markdown(sentence: str) -> str:
@@ -63,4 +59,4 @@ def _prose(text: str) -> str:
 
 
 def _is_seen(char: str) -> bool:
-    return char in JOINERS or char == " " or unicodedata.category(char)[0] not in "CZ"
+    return char in JOINERS or char.isprintable()

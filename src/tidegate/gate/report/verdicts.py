@@ -1,6 +1,6 @@
 """What the gate found: the table of metrics, a sentence a rule, the slices, the budget, the claims tested."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tidegate.domain import Consequence, Decision, Finding, Unit, Verdict
 from tidegate.gate.report.answer import MARKS, Tone, more_labels, tone_of
@@ -33,7 +33,8 @@ def metrics(report: Report) -> Section:
     live = f"live {report.live}".strip()
     columns = ("metric", live, "candidate", "change (95 % interval)", "rule", "verdict")
     rows = tuple(_metric(found, n) for found in report.comparisons)
-    return Section("metrics", "Metrics", rows, columns, note=_note(report), is_folded=False)
+    hidden = HIDDEN if report.decision and report.decision.show == "verdict" else ""
+    return Section("metrics", "Metrics", rows, columns, note=hidden, is_folded=False)
 
 
 def findings(report: Report) -> Section:
@@ -147,24 +148,14 @@ def _value(value: float | None, unit: Unit) -> str:
 def _verdict(tone: Tone, missing: int | None) -> str:
     if not tone:
         return ""
-    needs = f", needs {missing:,} more labels" if missing and tone == "unsure" else ""
-    return f"{MARKS[tone]} {WORDS[tone]}{needs}"
+    needs = f"needs {missing:,} more labels" if missing and tone == "unsure" else WORDS[tone]
+    return f"{MARKS[tone]} {needs}"
 
 
 def _finding(found: Finding) -> str:
     missing = more_labels(found.n_needed, found.n) if found.verdict == "underpowered" else None
     needs = f"; needs {missing:,} more labels" if missing else ""
     return f"{MARKS[tone_of(found)]} {quote(found.check)}: {found.because}{needs}."
-
-
-def _note(report: Report) -> str:
-    hidden = HIDDEN if report.decision and report.decision.show == "verdict" else ""
-    return " ".join([*([hidden] if hidden else []), *_missing(report)])
-
-
-def _missing(report: Report) -> Iterable[str]:
-    missing = report.candidate.missing if report.candidate else {}
-    return (f"{quote(name)} is not measured: {why}." for name, why in list(missing.items())[:8])
 
 
 def _aim(found: Finding) -> str:

@@ -3,7 +3,7 @@
   const ROW = 34;
   const ink = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const tones = { good: "--good", bad: "--bad", unsure: "--unsure", warned: "--unsure", "": "--accent" };
-  const font = "12.5px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
+  const font = "12px system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif";
 
   const fitted = (context, text, width) => {
     if (context.measureText(text).width <= width) return text;
@@ -66,13 +66,13 @@
     place.replaceChildren();
     const stroke = () => ink("--soft"), grid = { stroke: () => ink("--line"), width: 1 };
     new uPlot({
-      width, height: rows.length * ROW + 44, padding: [6, 12, 0, 0],
+      width, height: rows.length * ROW + 36, padding: [6, 12, 0, 0],
       legend: { show: false }, cursor: { show: false }, select: { show: false },
       scales: { x: { time: false, ori: 1, dir: -1, range: [-0.6, rows.length - 0.4] }, y: { ori: 0, range: [low, high] } },
       axes: [
         { side: 3, size, font, stroke: () => ink("--ink"), gap: 8, ticks: { show: false }, grid: { show: false },
           splits: () => rows.map((_, at) => at), values: () => names },
-        { side: 2, size: 34, font, stroke, grid, ticks: { show: false }, space: 56,
+        { side: 2, size: 28, font, stroke, grid, ticks: { show: false }, space: 56,
           values: (_, at) => at.map((value) => (value > 0 ? "+" : "") + Number(value.toPrecision(6)) + unit) },
       ],
       series: [{}, { paths: () => null, points: { show: false } }],
