@@ -11,6 +11,7 @@ from tidegate.data.contract.rules import Check, Contract, Example, Violation, ch
 from tidegate.data.contract.say import expected, found, short
 from tidegate.data.contract.source import connect
 from tidegate.data.contract.sql import Cell, breach
+from tidegate.data.contract.statistics import count_broken, facts_of
 from tidegate.data.contract.whole import named_columns, shared_rows, table_violations
 
 WIDTH = 200
@@ -83,10 +84,17 @@ def _cell_violations(look: Look) -> Iterator[Violation]:
 
 
 def _counted(look: Look, tests: Sequence[Test]) -> Iterator[tuple[Test, int]]:
-    for start in range(0, len(tests), WIDTH):
-        part = tests[start : start + WIDTH]
-        counts = count_all(look, [test.sql for test in part])
-        yield from zip(part, counts, strict=True)
+    """Each test with the rows that break it: by the file's statistics where they say it, the rest by a scan."""
+    facts = facts_of(look)
+    known = [count_broken(facts, test.cell, test.check) for test in tests]
+    scanned = _scanned(look, [test.sql for test, count in zip(tests, known, strict=True) if count is None])
+    for test, count in zip(tests, known, strict=True):
+        yield test, next(scanned) if count is None else count
+
+
+def _scanned(look: Look, conditions: Sequence[str]) -> Iterator[int]:
+    for start in range(0, len(conditions), WIDTH):
+        yield from count_all(look, conditions[start : start + WIDTH])
 
 
 def _of_cell(look: Look, cell: Cell, check: Check, *, count: int, examples: tuple[Example, ...]) -> Violation:

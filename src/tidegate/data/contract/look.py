@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.data.contract.rules import Contract, Example, Violation
 from tidegate.data.contract.source import Source, one_line, open_source, run
-from tidegate.data.contract.sql import Cell, make_cell
+from tidegate.data.contract.sql import Cell, dictionaries, make_cell
 from tidegate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def look_at(connection: "duckdb.DuckDBPyConnection", contract: Contract, path: P
     source = open_source(connection, path)
     present = [column for column in contract.every if column.name in source.types]
     cells = tuple(make_cell(column, source.types[column.name], is_text=source.is_text) for column in present)
+    for statement in dictionaries(present):
+        connection.execute(statement)
     rows = run(connection, f"select count(*) from {source.sql}", source)[0][0]
     return Look(connection, contract, source, cells, rows)
 

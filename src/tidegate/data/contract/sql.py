@@ -1,7 +1,7 @@
 """The rules of a column in SQL: the value that a file's cell stands for, and when it breaks a rule."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from tidegate.data.contract.quote import quote_name, quote_value
@@ -126,10 +126,37 @@ def _off_step(value: str, step: float) -> str:
 
 
 def _among(value: str, values: Sequence[Any]) -> str:
-    """Whether the value is one of these; text through a dictionary, which costs nothing even for thousands."""
-    listed = ", ".join(quote_value(item) for item in dict.fromkeys(values))
-    is_text = all(isinstance(item, str) for item in values)
-    return f"try_cast({value} as ENUM({listed})) is not null" if is_text else f"{value} in ({listed})"
+    """Whether the value is one of these; text through its dictionary, which costs nothing even for thousands."""
+    if _is_text(values):
+        return f"try_cast({value} as {_dictionary(values)}) is not null"
+    return f"{value} in ({_listed(values)})"
+
+
+def dictionaries(columns: Sequence[Column]) -> Iterator[str]:
+    """The statements that make the dictionaries of all values of text, before the first breach is counted."""
+    for column in columns:
+        for check in (*column.checks, *_checks_of_items(column)):
+            if check.rule in ("values", "missing") and _is_text(check.argument):
+                name = _dictionary(check.argument)
+                yield f"create type if not exists {name} as ENUM ({_listed(check.argument)})"
+
+
+def _checks_of_items(column: Column) -> Iterator[Check]:
+    for check in column.checks:
+        if check.rule == "items":
+            yield from check.argument.checks
+
+
+def _dictionary(values: Sequence[Any]) -> str:
+    return quote_name(f"values {hash(tuple(values))}")
+
+
+def _listed(values: Sequence[Any]) -> str:
+    return ", ".join(quote_value(item) for item in dict.fromkeys(values))
+
+
+def _is_text(values: Sequence[Any]) -> bool:
+    return all(isinstance(item, str) for item in values)
 
 
 def _outside_items(value: str, items: Items) -> str:
