@@ -16,6 +16,7 @@ Role = Literal["stable", "canary"]
 Phase = Literal["running", "paused", "held", "promoted", "rolled_back"]
 Severity = Literal["page", "ticket"]
 Consequence = Literal["block", "warn"]
+AccessRole = Literal["predict", "label", "operate"]
 Unit = Literal["share", "points", "number", "bytes"]
 
 TERMINAL_PHASES = frozenset({"promoted", "rolled_back"})
@@ -154,6 +155,16 @@ class Rollout(Record, frozen=True):
     started: float
     stepped: float
     because: str = ""
+
+
+class AccessKey(Record, frozen=True):
+    """What a client of the gateway may do: `sha256` is the digest of its token, `rate` its requests a second."""
+
+    name: str
+    sha256: str
+    roles: tuple[AccessRole, ...]
+    rate: float | None
+    at: float
 
 
 class TensorSpec(NamedTuple):

@@ -47,6 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "apply": ("apply", "Carry out exactly what a plan says."),
     "rollback": ("rollback", "Flip traffic to the previous bundle."),
     "rollout": ("rollout", "Watch, pause, resume, promote or abort the rollout."),
+    "access": ("access", "Make, list and revoke the keys of the gateway's clients."),
     "serve": ("serve", "Serve the live bundle in the foreground."),
     "up": ("up", "Start gateway, rollout controller and monitor in the background."),
     "down": ("down", "Stop what `up` started, after draining."),

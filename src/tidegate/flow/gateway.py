@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Role, Rollout
-from tidegate.errors import TidegateError
+from tidegate.errors import CorruptError, TidegateError
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
 from tidegate.registry.model import Model, load_model
 from tidegate.serve import grpc
+from tidegate.serve.access import Access
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -27,6 +28,7 @@ from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
 from tidegate.serve.wire import Front, Limits
+from tidegate.store.access import read_keys
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -74,6 +76,8 @@ def _worker(root: Path, supervisor: int, name: str) -> Worker:
     log = PredictionLog(layout.log, name)
     engine = Engine(log.write, metrics)
     service = Service(engine, log.write_labels, config.serve, metrics)
+    if config.serve.access == "keys":
+        service.access = Access((), share=1 / config.serve.workers)
     return Worker(name, supervisor, config, layout, log, engine, service, metrics, {})
 
 
@@ -132,7 +136,21 @@ async def _follow(worker: Worker, ledger: Ledger) -> None:
             reported = worker.log.dropped
             _note(worker)
         _save_counts(worker)
+        _read_access(worker)
         await asyncio.sleep(POLL_S)
+
+
+def _read_access(worker: Worker) -> None:
+    """Know the keys as they are now; while their file is damaged nobody has one."""
+    if worker.config.serve.access == "open":
+        return
+    try:
+        keys = read_keys(worker.layout.access)
+    except CorruptError as error:
+        keys = ()
+        print(f"gateway {worker.name}: {error}; every key is refused", file=sys.stderr, flush=True)  # noqa: T201
+    if keys != worker.service.access.keys:
+        worker.service.access.keys = keys
 
 
 def _save_counts(worker: Worker) -> None:

@@ -1,6 +1,6 @@
 """The settings of the gateway."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -13,7 +13,8 @@ class Serve(Section, frozen=True):
     """The gateway. `assign_by` keeps a unit on one arm: `header:NAME`, or `request`.
 
     `grpc` is where gRPC listens, nowhere when empty. A request that is not answered within `timeout` gets 504;
-    one that is still running `drain` after SIGTERM is cut. `tls_certificate` and `tls_key` are files in PEM.
+    one that is still running `drain` after SIGTERM is cut. `tls_certificate` and `tls_key` are files in PEM. With
+    `access = "keys"` a client proves itself by a key of `tidegate access`.
     """
 
     address: str = "127.0.0.1:8080"
@@ -24,5 +25,6 @@ class Serve(Section, frozen=True):
     max_rows: Positive = 1024
     timeout: Seconds = Seconds(30)
     drain: Seconds = Seconds(10)
+    access: Literal["open", "keys"] = "open"
     tls_certificate: str = ""
     tls_key: str = ""

@@ -10,7 +10,9 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tidegate.domain import AccessRole
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError, missing_extra
+from tidegate.serve.access import DeniedError, bearer
 from tidegate.serve.engine import Answered, LateError
 from tidegate.serve.oip import (
     Inference,
@@ -50,12 +52,14 @@ CONTENTS = {
     "BYTES": "bytes_contents",
 }
 CODES = {NotFoundError: "NOT_FOUND", UsageError: "INVALID_ARGUMENT", UnavailableError: "UNAVAILABLE"}
+DENIALS: dict[int, str] = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED"}
 STATUSES = {
     "OK": 200,
     "INVALID_ARGUMENT": 400,
     "NOT_FOUND": 404,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
+    **{code: status for status, code in DENIALS.items()},
 }
 MAX_STREAMS = 256
 MAX_METADATA_BYTES = 16_384
@@ -137,15 +141,27 @@ class Front:
         reply = message_classes()["ModelStreamInferResponse"]
         async for request in requests:
             try:
-                found, _ = await self._infer(request, _call(context))
+                call = _call(context)
+                self._admit("ModelInfer", call)
+                found, _ = await self._infer(request, call)
                 yield reply(infer_response=found)
             except TidegateError as error:
                 yield reply(error_message=str(error))
 
     async def _reply(self, name: str, request: Message, call: Call) -> tuple[Message, Answered | None]:
+        self._admit(name, call)
         if name == "ModelInfer":
             return await self._infer(request, call)
         return self._show(name, request), None
+
+    def _admit(self, name: str, call: Call) -> None:
+        """Raise DeniedError for a call that its key does not allow; whether a server is up anybody may ask."""
+        access = self._service.access
+        if access.is_open or name in ("ServerLive", "ServerReady"):
+            return
+        role: AccessRole = "operate" if name.startswith("Repository") else "predict"
+        token = bearer(call.metadata.get("authorization", "")) or call.metadata.get("x-api-key", "")
+        access.check(token, role, now=time.monotonic())
 
     def _show(self, name: str, request: Message) -> Message:
         """The calls that ask no model."""
@@ -297,6 +313,8 @@ def _arm_metadata(answered: Answered) -> tuple[tuple[str, str], ...]:
 
 
 def _code(error: TidegateError) -> str:
+    if isinstance(error, DeniedError):
+        return DENIALS[error.status]
     if isinstance(error, LateError):
         return "DEADLINE_EXCEEDED"
     return next((code for kind, code in CODES.items() if isinstance(error, kind)), "INTERNAL")

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 
 from tidegate.errors import TidegateError, UsageError
+from tidegate.serve.access import role_of, token_of
 from tidegate.serve.engine import Answered
 from tidegate.serve.invocations import parse_invocation
 from tidegate.serve.oip import Rendered, model_metadata, parse_infer, render_infer, server_metadata
@@ -69,6 +70,9 @@ class App:
 
     async def _route(self, request: Request, name: str) -> Reply:
         parts = request.path.strip("/").split("/")
+        role = None if self._service.access.is_open else role_of(parts)
+        if role:
+            self._service.access.check(token_of(request.headers), role, now=time.monotonic())
         match (request.method, parts):
             case ("POST", ["predict"]):
                 return await self._predict(request, name)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
+from tidegate.serve.access import DeniedError
 from tidegate.serve.engine import LateError, ModelFailedError
 from tidegate.serve.request import HttpError
 from tidegate.serve.route import Arm
@@ -27,7 +28,7 @@ STATUS_LINES = {int(one): b"HTTP/1.1 %d %b\r\n" % (one, one.phrase.encode()) for
 STATUSES: dict[type[TidegateError], int] = {
     UnavailableError: 503, LateError: 504, NotFoundError: 404, UsageError: 400, ModelFailedError: 500,
 }  # fmt: skip
-REFUSALS: tuple[type[TidegateError], ...] = (HttpError, *STATUSES)
+REFUSALS: tuple[type[TidegateError], ...] = (HttpError, DeniedError, *STATUSES)
 
 
 class Reply(NamedTuple):
@@ -58,7 +59,7 @@ def refusal(error: TidegateError, request_id: str) -> Reply:
 
 
 def _status(error: TidegateError) -> int:
-    if isinstance(error, HttpError):
+    if isinstance(error, HttpError | DeniedError):
         return error.status
     return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
 
@@ -76,6 +77,8 @@ def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple
         headers.append((JSON_SIZE, b"%d" % reply.json_size))
     if reply.allow:
         headers.append((b"allow", reply.allow.encode()))
+    if reply.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
     if reply.status in (429, 503):
         headers.append((b"retry-after", b"1"))
     return headers

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from tidegate.domain import Label
 from tidegate.errors import NotFoundError, UsageError
 from tidegate.project import Serve
+from tidegate.serve.access import Access
 from tidegate.serve.engine import Answered, Ask, Engine
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, choose, with_version
@@ -45,6 +46,7 @@ class Service:
         self.settings = settings
         self.metrics = metrics
         self._write_labels = write_labels
+        self.access = Access(None)
         self.shapes: dict[str, Shape] = {}
         self.versions: tuple[Version, ...] = ()
 

@@ -38,6 +38,11 @@ class Layout(NamedTuple):
         return self.state / "keys"
 
     @property
+    def access(self) -> Path:
+        """The digests of the keys that clients of the gateway have."""
+        return self.keys / "access.json"
+
+    @property
     def run(self) -> Path:
         """Pid files, plans and logs of running services."""
         return self.state / "run"
