@@ -252,7 +252,7 @@ def ask_tree(bundle: Bundle, trust: tuple[str, ...]) -> None:
 @pytest.mark.parametrize(
     ("form", "name"), [("xgboost", "model.ubj"), ("xgboost", "model.json"), ("lightgbm", "model.txt")]
 )
-@pytest.mark.parametrize("data", [b"", b"{", b"tree\nversion=v4\nnum_class=99999999\n", b"\0" * 4096])
+@pytest.mark.parametrize("data", [b"{", b"tree\nversion=v4\nnum_class=99999999\n"])
 def test_a_file_that_is_no_model_harms_no_other(bundle, load, form, name, data) -> None:
     pytest.importorskip(form)
     other = load("pass")
