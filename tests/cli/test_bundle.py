@@ -129,6 +129,8 @@ def test_answers_that_contradict_each_other_are_refused(root: Path, digest: str)
     run("export", digest, "out")
     with pytest.raises(ConflictError, match="exists already"):
         run("export", digest, "out")
+    with pytest.raises(UsageError, match="only an export has a model signature"):
+        run("verify", digest, "--openssf-key", "a")
     with pytest.raises(NotFoundError, match="begins 0 digests"):
         run("verify", "nowhere.tar")
 

@@ -188,7 +188,15 @@ def test_a_name_that_is_none_for_a_part_is_refused_even_if_signed(tmp_path, ther
     folder.mkdir()
     (folder / MANIFEST).write_bytes(manifest)
     (folder / SIGNATURE).write_bytes(sign_with(key, manifest))
-    assert "is no name for a file of a bundle" in refused(folder, there).message
+    assert "cannot be a file of a bundle" in refused(folder, there).message
+
+
+def test_sizes_below_zero_do_not_make_room_for_others(tmp_path, there) -> None:
+    folder = tmp_path / "forged"
+    folder.mkdir()
+    text = render_manifest("tiny", {"a": b"", "b": b""}).replace(b'"size": 0', b'"size": -1')
+    (folder / MANIFEST).write_bytes(text)
+    assert "'a' cannot be a file of a bundle" in refused(folder, there).message
 
 
 def test_too_many_or_too_large_files_are_refused_before_any_is_read(tmp_path, there, monkeypatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from tidegate.errors import UsageError
 from tidegate.project import load_config
 from tidegate.registry.keys import adopt, read_signing_key, signing_key
 from tidegate.registry.load import Bundle, find_bundle, open_bundle
@@ -60,6 +61,8 @@ def verify(root: Path, name: str, asked: Asked) -> Verified:
     trust = _trust(root, asked)
     if Path(name).exists():
         return verify_export(Path(name), trust)
+    if trust.judge:
+        raise UsageError("bundle verify", f"no file `{name}`, only an export has a model signature")
     return verify_provenance(open_here(root, name), trust)
 
 

@@ -148,9 +148,9 @@ def _check_limits(manifest: Manifest, where: str) -> None:
     if len(manifest.files) > MAX_FILES or total > MAX_BYTES:
         found = f"{len(manifest.files):,} files of {total:,} bytes"
         raise CorruptError(where, f"{found}, at most {MAX_FILES:,} of {MAX_BYTES:,} are imported")
-    for name in manifest.files:
-        if not _is_plain(name) or name in (*FIRST, *ATTACHMENTS):
-            raise CorruptError(where, f"{name!r} is no name for a file of a bundle, refusing to import")
+    for name, part in manifest.files.items():
+        if not _is_plain(name) or name in (*FIRST, *ATTACHMENTS) or part.size < 0:
+            raise CorruptError(where, f"{name!r} cannot be a file of a bundle, refusing to import")
 
 
 def _is_plain(name: str) -> bool:
