@@ -2,15 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from tidegate.domain import Finding
 from tidegate.gate.report.answer import Tone, tone_of
 from tidegate.gate.report.causes import place_of
 from tidegate.gate.report.record import Case, Outcome, Report, Step
-
-if TYPE_CHECKING:
-    from xml.etree.ElementTree import Element
 
 ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 OUTCOMES: dict[Tone, Outcome] = {"good": "passed", "warned": "passed", "bad": "failed", "unsure": "undecided"}
@@ -25,8 +22,6 @@ COUNTED = {"failures": "failure", "errors": "error", "skipped": "skipped"}
 
 def render_junit(report: Report) -> str:
     """JUnit XML: what blocks is a failure, what cannot be told yet an error; a warning passes with its text."""
-    from xml.etree.ElementTree import Element, indent, tostring
-
     root = Element("testsuites", {"name": _legal(report.name)})
     root.extend(_suite(step, report.name) for step in _steps(report))
     root.attrib |= {"tests": _count(root, "testcase"), "failures": _count(root, "failure")}
@@ -50,9 +45,7 @@ def _case(found: Finding) -> Case:
     return Case(found.check, OUTCOMES[tone_of(found)], found.because)
 
 
-def _suite(step: Step, name: str) -> "Element":
-    from xml.etree.ElementTree import Element
-
+def _suite(step: Step, name: str) -> Element:
     suite = Element("testsuite", {"name": step.name})
     suite.extend(_testcase(case, f"{name}.{step.name}") for case in _cases(step))
     suite.attrib |= {"tests": _count(suite, "testcase"), "time": _time(step.seconds)}
@@ -67,9 +60,7 @@ def _cases(step: Step) -> Iterable[Case]:
     return step.cases if said else (*step.cases, own)
 
 
-def _testcase(case: Case, group: str) -> "Element":
-    from xml.etree.ElementTree import Element, SubElement
-
+def _testcase(case: Case, group: str) -> Element:
     made = Element(
         "testcase", {"classname": _legal(group), "name": _legal(case.name), "time": _time(case.seconds)}
     )
@@ -83,7 +74,7 @@ def _testcase(case: Case, group: str) -> "Element":
     return made
 
 
-def _count(root: "Element", tag: str) -> str:
+def _count(root: Element, tag: str) -> str:
     return str(sum(1 for _ in root.iter(tag)))
 
 

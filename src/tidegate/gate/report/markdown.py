@@ -1,11 +1,13 @@
 """The report as Markdown for a comment on a pull request: the first line answers, the rest fits in 60 KB."""
 
+from html import escape
+
 from tidegate.gate.report.answer import MARKS, answer
 from tidegate.gate.report.causes import TONES
 from tidegate.gate.report.record import Report
 from tidegate.gate.report.section import Section, left_out, numeric
 from tidegate.gate.report.sections import identity, sections
-from tidegate.gate.report.sentence import cell, clean, markdown
+from tidegate.gate.report.sentence import cell, markdown
 
 LIMIT = 60_000
 WITH_PICTURES = "The HTML report shows their pictures."
@@ -34,7 +36,7 @@ def _section(section: Section) -> str:
     body = "\n\n".join(part for part in (_rows(section), left_out(section), _note(section)) if part)
     title = markdown(section.title)
     if section.is_folded:
-        return f"<details><summary>{_summary(section.title)}</summary>\n\n{body}\n\n</details>"
+        return f"<details><summary>{escape(section.title)}</summary>\n\n{body}\n\n</details>"
     return f"**{title}**\n\n{body}"
 
 
@@ -52,12 +54,6 @@ def _rows(section: Section) -> str:
 def _note(section: Section) -> str:
     pictured = any(row.picture for row in section.rows)
     return " ".join(part for part in (markdown(section.note), WITH_PICTURES if pictured else "") if part)
-
-
-def _summary(title: str) -> str:
-    from html import escape
-
-    return escape(clean(title))
 
 
 def _first(section: Section) -> Section:
