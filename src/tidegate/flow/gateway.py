@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Role, Rollout
 from tidegate.errors import CorruptError, TidegateError
+from tidegate.flow.log import hidden_inputs, open_log
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
 from tidegate.registry.model import Model, load_model
@@ -67,13 +68,15 @@ def main(root: str, supervisor: str, handle: str, name: str) -> None:
         uvloop.run(_serve(worker, listening))
     finally:
         worker.engine.close()
+        for model in worker.models.values():
+            model.close()
         worker.log.close()
 
 
 def _worker(root: Path, supervisor: int, name: str) -> Worker:
     config, layout = load_config(root), Layout(root)
     metrics = Metrics(layout.metrics, name)
-    log = PredictionLog(layout.log, name)
+    log = open_log(config, layout, name)
     engine = Engine(log.write, metrics)
     service = Service(engine, log.write_labels, config.serve, metrics)
     if config.serve.access == "keys":
@@ -137,6 +140,7 @@ async def _follow(worker: Worker, ledger: Ledger) -> None:
             _note(worker)
         _save_counts(worker)
         _read_access(worker)
+        worker.log.rotate(time.time())
         await asyncio.sleep(POLL_S)
 
 
@@ -231,10 +235,14 @@ def _model(worker: Worker, digest: str) -> Model:
     model = worker.models.pop(digest, None)
     if model is None:
         layout, require = worker.layout, worker.config.sign.require
-        model = load_model(open_bundle(layout.bundles, digest, keys=layout.keys, require=require))
+        bundle = open_bundle(layout.bundles, digest, keys=layout.keys, require=require)
+        model = load_model(bundle, settings=worker.config.runtime)
+        worker.log.hide(digest, hidden_inputs(bundle.contract, worker.config.log))
     worker.models[digest] = model
     while len(worker.models) > KEPT_MODELS:
-        del worker.models[next(iter(worker.models))]
+        oldest = next(iter(worker.models))
+        worker.models.pop(oldest).close()
+        worker.engine.forget(oldest)
     return model
 
 
