@@ -1,11 +1,15 @@
 """Where a candidate comes from: as git, locks and ledger say, never as the clock says."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tidegate.flow.judge import judge
+from tidegate.flow.plan import plan
 from tidegate.flow.provenance import gather_provenance, provenance_of, public_url
+from tidegate.flow.release import Plan
 from tidegate.flow.repro import repro, storable
 from tidegate.project import load_config
 from tidegate.registry.provenance import PROVENANCE, Provenance
@@ -76,6 +80,22 @@ def test_a_candidate_is_told_by_commit_commands_params_hashes_and_run(root: Path
 
 def test_the_same_candidate_is_told_the_same_at_any_time(root: Path) -> None:
     assert gathered(root) == gathered(root)
+
+
+def test_the_same_candidate_is_the_same_bundle_whenever_and_wherever_it_is_packed(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Its verdict is recorded once, and is part of it."""
+    judge(project)
+    copy = Path(shutil.copytree(project, tmp_path_factory.mktemp("elsewhere") / "copy"))
+    first, again, elsewhere = plan(project), plan(project), plan(copy)
+    assert isinstance(first, Plan)
+    assert isinstance(again, Plan)
+    assert isinstance(elsewhere, Plan)
+    assert first.bundle == again.bundle == elsewhere.bundle
+    # the copy was made before there was a key
+    keys = [next((Layout(root).keys / "trusted").iterdir()).name for root in (project, copy)]
+    assert keys[0] != keys[1]
 
 
 def test_the_run_is_the_newest_that_left_the_model_as_it_is(root: Path) -> None:

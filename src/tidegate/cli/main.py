@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("log", "Show recent predictions."),
     "monitor": ("monitor", "Measure drift and quality of the live model."),
     "audit": ("audit", "Show or verify the ledger of everything that happened."),
-    "bundle": ("bundle", "Show or verify a bundle."),
+    "bundle": ("bundle", "Show, verify, sign, export or import a bundle."),
     "contract": ("contract", "Draft the data contract, check tables against it, say what changed."),
     "config": ("config", "Show every setting with its value."),
 }
