@@ -15,6 +15,7 @@ from typing import NamedTuple
 from tidegate.store.files import sync_path
 from tidegate.store.lock import hold
 from tidegate.store.predictions.files import (
+    RUN_BYTES,
     STREAMS,
     LogFile,
     is_closed,
@@ -27,7 +28,6 @@ from tidegate.store.predictions.files import (
 from tidegate.store.predictions.frames import is_damaged
 
 GRACE_S = 10.0
-RUN_BYTES = 64 << 20
 SMALL_BYTES = 16 << 20
 DAY_US = 86_400_000_000
 TEMPORARY = ".tmp"

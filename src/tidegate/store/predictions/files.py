@@ -23,6 +23,7 @@ from tidegate.store.lock import try_flock
 PREDICTIONS = "predictions"
 LABELS = "labels"
 STREAMS = (PREDICTIONS, LABELS)
+RUN_BYTES = 64 << 20
 SWAP_WAIT_S = 60.0
 POLL_S = 0.02
 

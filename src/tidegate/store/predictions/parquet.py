@@ -1,8 +1,8 @@
 """Segments to Parquet, and rows back from it."""
 # ruff: noqa: S608 -- names are those of our own columns, every value goes through quote
 
-from collections.abc import Collection, Iterator, Sequence
-from itertools import groupby
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from tidegate.domain import Prediction
 from tidegate.errors import missing_extra
 from tidegate.store.predictions.files import LogFile
 from tidegate.store.predictions.frames import read_frames
-from tidegate.store.predictions.rows import KINDS, Row, Search, decode
+from tidegate.store.predictions.rows import KINDS, NO_ROWS, Row, Search, decode_stream
 from tidegate.store.predictions.table import COLUMNS, Placed, answer_of, make_blocks, objects
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def write_parquet(parts: Sequence[LogFile], target: Path) -> int:
                 continue
             types = ", ".join(f'"{name}" {of}' for name, of in columns.items())
             connection.execute(f"create table part{number} ({types})")
-            for part in group:
-                _insert_segment(connection, f"part{number}", part, kind)
+            placed = _placed(group)
+            while batch := list(islice(placed, BATCH)):
+                _insert(connection, f"part{number}", batch)
             sources.append(f"part{number}")
         names = ", ".join(f'"{name}"' for name in columns)
         union = " union all ".join(f"select {names} from {source}" for source in sources)
@@ -90,15 +91,12 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def _insert_segment(connection: "duckdb.DuckDBPyConnection", table: str, part: LogFile, kind: type) -> None:
-    batch: list[Placed] = []
-    for frame in read_frames(part.path):
-        rows = enumerate(decode(frame.payload, kind) if frame.payload else [])
-        batch += [Placed(row, part.first, frame.end, number) for number, row in rows]
-        if len(batch) >= BATCH:
-            _insert(connection, table, batch)
-            batch = []
-    _insert(connection, table, batch)
+def _placed(segments: Iterable[LogFile]) -> Iterator[Placed]:
+    """The rows of segments and where each stands."""
+    for segment in segments:
+        for frame in read_frames(segment.path):
+            for number, row in enumerate(decode_stream(frame.payload or NO_ROWS, segment.stream)):
+                yield Placed(row, segment.first, frame.end, number)
 
 
 def _insert(connection: "duckdb.DuckDBPyConnection", table: str, batch: Sequence[Placed]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.domain import Label, Prediction
 from tidegate.errors import TidegateError, UsageError
-from tidegate.store.predictions.files import LABELS, PREDICTIONS, list_files, reading
+from tidegate.store.predictions.files import LABELS, PREDICTIONS, RUN_BYTES, LogFile, list_files, reading
 from tidegate.store.predictions.parquet import connect, quote, write_parquet
 from tidegate.store.predictions.table import COLUMNS, PLACE
 
@@ -118,14 +118,25 @@ def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Pa
 
 
 def _files(folder: Path, stream: str, spare: Path) -> list[str]:
-    """Parquet files of a stream, the ones that its segments stand for in `spare` among them."""
-    paths = []
-    for file in list_files(folder, stream):
-        path = spare / f"{file.name}.parquet" if file.is_segment else file.path
-        if file.is_segment:
-            write_parquet([file], path)
+    """Parquet files of a stream, in `spare` those that its segments stand for."""
+    files = list_files(folder, stream)
+    paths = [str(file.path) for file in files if not file.is_segment]
+    waiting = [file for file in files if file.is_segment]
+    while waiting:
+        some, waiting = _together(waiting)
+        path = spare / f"{some[0].name}.parquet"
+        write_parquet(some, path)
         paths.append(str(path))
     return paths
+
+
+def _together(segments: list[LogFile]) -> tuple[list[LogFile], list[LogFile]]:
+    """As many segments as memory shall hold at once, and the rest."""
+    size, count = 0, 0
+    while count < len(segments) and (not count or size < RUN_BYTES):
+        size += segments[count].path.stat().st_size
+        count += 1
+    return segments[:count], segments[count:]
 
 
 def _source(paths: Sequence[str], kind: type) -> str:

@@ -11,6 +11,8 @@ Row = TypeVar("Row", Prediction, Label)
 
 KINDS: dict[str, type[Prediction] | type[Label]] = {PREDICTIONS: Prediction, LABELS: Label}
 
+NO_ROWS = msgspec.msgpack.encode([])
+
 
 class Search(NamedTuple):
     """Which predictions: the newest `n`, of this request alone, answered at `since` or later."""
@@ -24,3 +26,8 @@ def decode(payload: bytes, kind: type[Row]) -> list[Row]:
     """The rows in a frame's payload."""
     rows: list[Row] = msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
     return rows
+
+
+def decode_stream(payload: bytes, stream: str) -> list[Prediction] | list[Label]:
+    """The rows in a frame's payload of this stream."""
+    return decode(payload, Prediction) if stream == PREDICTIONS else decode(payload, Label)
