@@ -30,14 +30,14 @@ import asyncio, sys
 from pathlib import Path
 from tidegate.domain import Prediction
 from tidegate.store.predictions import Keeping, PredictionLog, writer
-writer.SEGMENT_BYTES = 200_000
+writer.SEGMENT_BYTES = 100_000
 folder, name, is_synced = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "group"
 
 async def work():
     log, done = PredictionLog(folder, "gateway-0", Keeping(is_synced)), 0
     while True:
         ids = [f"{name}.{done + i}" for i in range(1 + done % 40)]
-        rows = [Prediction(id, 1.0, "u", "e", "b", "stable", (0.5,) * 16, 3, (), 0.1, 200) for id in ids]
+        rows = [Prediction(id, 1.0, "u", "e", "b", "stable", (0.5,) * 4, 3, (), 0.1, 200) for id in ids]
         waiting = log.write(rows)
         if waiting is not None:
             await waiting
@@ -78,7 +78,7 @@ def test_eight_random_kills_under_load_lose_and_double_no_acknowledged_row(tmp_p
     followed: Counter[str] = Counter()
     acknowledged: dict[str, int] = {}
     for kill in range(KILLS):
-        said = kill_during(WRITE, folder, f"w{kill}", sync, after=draw.uniform(0, 0.4))
+        said = kill_during(WRITE, folder, f"w{kill}", sync, after=draw.uniform(0, 0.1))
         acknowledged[f"w{kill}"] = int(said[-1])
         if kill % 3 == 1:
             kill_during(COMPACT, folder, after=draw.uniform(0, 0.3))
