@@ -3,7 +3,8 @@
 import click
 
 from tidegate.cli.output import clock, json_option, print_json, say, short
-from tidegate.flow.serve_up import address_of, is_ready, service_process
+from tidegate.flow.endpoint import endpoint_of, is_ready
+from tidegate.flow.serve_up import service_process
 from tidegate.project import load_config
 from tidegate.store.layout import Layout, find_root
 from tidegate.store.ledger import open_ledger
@@ -21,7 +22,7 @@ def command(*, as_json: bool) -> None:
     """
     root = find_root()
     config, layout = load_config(root), Layout(root)
-    address = address_of(config.serve.address)
+    address = endpoint_of(root, config)
     process = service_process(layout)
     with open_ledger(layout.ledger) as ledger:
         state = ledger.state()

@@ -6,7 +6,8 @@ import click
 
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.errors import missing_extra
-from tidegate.flow.serve_up import Address, serve
+from tidegate.flow.endpoint import Address
+from tidegate.flow.serve_up import serve
 from tidegate.store.layout import find_root
 
 SERVING = ("httptools", "numpy", "onnxruntime", "orjson", "prometheus_client", "uvicorn", "uvloop")

@@ -8,7 +8,7 @@ from typing import Any
 
 from tidegate.data.tables import Table, read_table
 from tidegate.errors import UnavailableError, UsageError
-from tidegate.flow.serve_up import Address, address_of
+from tidegate.flow.endpoint import Address, connect, endpoint_of, key_headers
 from tidegate.project import Config, load_config
 
 TIMEOUT_S = 60.0
@@ -21,7 +21,7 @@ def predict_row(root: Path, text: str) -> dict[str, Any]:
         row = json.loads(text)
     except ValueError as error:
         raise UsageError("--row", f"not JSON, {error}", hint='--row "[1.5, 0]"') from None
-    return {"rows": ["row"], **_predict(address_of(config.serve.address), [row])}
+    return {"rows": ["row"], **_predict(endpoint_of(root, config), [row])}
 
 
 def predict_table(root: Path, path: Path, *, first: int | None = None) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def predict_table(root: Path, path: Path, *, first: int | None = None) -> dict[s
     rows = _objects(config, table)[:first]
     if not rows:
         raise UsageError(path.name, "no rows, there is nothing to ask")
-    address, size = address_of(config.serve.address), config.serve.max_rows
+    address, size = endpoint_of(root, config), config.serve.max_rows
     replies = [_predict(address, rows[at : at + size]) for at in range(0, len(rows), size)]
     names = table.values.get(config.data.id, range(1, len(table) + 1))
     joined = {
@@ -58,9 +58,10 @@ def _predict(address: Address, rows: Sequence[Any]) -> dict[str, Any]:
 
 def post(address: Address, path: str, body: Any) -> tuple[int, dict[str, Any]]:
     """Status and JSON body of a reply; UnavailableError when nothing answers."""
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=TIMEOUT_S)
+    connection = connect(address, TIMEOUT_S)
     try:
-        connection.request("POST", path, json.dumps(body), {"content-type": "application/json"})
+        headers = {"content-type": "application/json", **key_headers()}
+        connection.request("POST", path, json.dumps(body), headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:

@@ -4,6 +4,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tidegate.gate.plan import Need, plan_easeml, plan_labels
 from tidegate.gate.read import Wanted, explain_mismatch, read_rows, wanted_by
 from tidegate.gate.rows import Rows, one_code
 from tidegate.project import Config, Simpler, load_config, parse_config
+from tidegate.registry.columns import table_rows
 from tidegate.registry.load import Bundle, open_bundle
 from tidegate.registry.model import load_model
 from tidegate.store.exchange import decided
@@ -176,17 +178,15 @@ def _score(config: Config, layout: Layout, bundle: Bundle, *, path: Path) -> Non
     """Ask the live model about the held-out table of today, and write its answers as evaluation rows."""
     from tidegate.data.tables import read_table
 
-    table = read_table(layout.root / config.data.heldout)
-    model = load_model(bundle, named=False)
-    missing = [
-        name for name in (config.data.id, config.data.label, *model.columns) if name not in table.columns
-    ]
+    heldout, contract = config.data.heldout, bundle.contract
+    table = read_table(layout.root / heldout)
+    names = (config.data.id, config.data.label, *(column.name for column in contract.columns))
+    missing = [name for name in names if name not in table.columns]
     if missing:
         found = f"no column `{missing[0]}`, the live model is asked about these rows"
-        raise UsageError(
-            config.data.heldout, found, hint="set data.heldout to the table behind the evaluation"
-        )
-    answers, scores = model.predict(table.numbers(model.columns).astype("float32"))
+        raise UsageError(heldout, found, hint="set data.heldout to the table behind the evaluation")
+    with closing(load_model(bundle, named=False, settings=config.runtime)) as model:
+        answers, scores = model.predict(table_rows(contract, table, where=heldout))
     classes = config.data.labels or bundle.labels
     by_class = {label: scores[:, number].tolist() for number, label in enumerate(classes)}
     write_rows(

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from tidegate.data.tables import read_table
 from tidegate.domain import TERMINAL_PHASES, Record, agree
 from tidegate.errors import ConflictError, UnavailableError, UsageError
-from tidegate.flow.serve_up import Address, address_of, is_ready
+from tidegate.flow.endpoint import Address, connect, endpoint_of, is_ready, key_headers
 from tidegate.project import Config, load_config
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -98,7 +98,7 @@ def replay(root: Path, traffic: Traffic, *, progress: Callable[[int], None] = la
     ConflictError when `until` waits for a rollout and there is none.
     """
     config = load_config(root)
-    address = address_of(config.serve.address)
+    address = endpoint_of(root, config)
     exchanges = prepare(config, root, shift=traffic.shift)
     if not is_ready(address):
         raise UnavailableError(address.url, "nothing answers here", hint="tidegate up")
@@ -113,13 +113,15 @@ def prepare(config: Config, root: Path, *, shift: str | None = None) -> list[Exc
     """The held-out table as requests in the order of the contract's columns, with the names of `model.labels`."""
     table = read_table(root / config.data.heldout)
     names = [name for name in table.columns if name not in (config.data.id, config.data.label)]
-    rows = table.numbers(names)
+    cells = [table.values[name] for name in names]
     if shift:
-        rows = SHIFTS[shift](rows, rows.min(axis=0), rows.max(axis=0))
+        rows = table.numbers(names)
+        cells = SHIFTS[shift](rows, rows.min(axis=0), rows.max(axis=0)).T.tolist()
     if config.data.label not in table.values:
         raise UsageError(config.data.heldout, f"no column `{config.data.label}`", hint="set data.label")
     truths = [str(value) for value in table.values[config.data.label]]
-    bodies = [json.dumps({"row": dict(zip(names, row, strict=True))}).encode() for row in rows.tolist()]
+    rows = zip(*cells, strict=True)
+    bodies = [json.dumps({"row": dict(zip(names, row, strict=True))}, default=str).encode() for row in rows]
     return [Exchange(body, truth) for body, truth in zip(bodies, truths, strict=True)]
 
 
@@ -169,7 +171,7 @@ def _send_all(sender: Sender, met: Callable[[], str], progress: Callable[[int], 
 
 def _send(sender: Sender, tally: Tally) -> None:
     """Send until a bound is met; every LABEL_BATCH answers their truth follows."""
-    connection = http.client.HTTPConnection(sender.address.host, sender.address.port, timeout=TIMEOUT_S)
+    connection = connect(sender.address, TIMEOUT_S)
     labels: list[dict[str, str]] = []
     try:
         for number in _numbers(sender):
@@ -229,7 +231,7 @@ def _post(
 ) -> tuple[int, dict[str, Any]]:
     """Status and body; status 0 with the reason when the connection failed."""
     try:
-        connection.request("POST", path, body, {"content-type": "application/json"} | headers)
+        connection.request("POST", path, body, {"content-type": "application/json"} | key_headers() | headers)
         response = connection.getresponse()
         return response.status, json.loads(response.read())
     except (OSError, http.client.HTTPException, ValueError) as error:

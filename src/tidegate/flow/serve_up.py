@@ -1,7 +1,6 @@
 """The supervisor: one socket, gateway workers and, with `up`, the watcher; each is started again when it dies."""
 
 import errno
-import http.client
 import os
 import signal
 import socket
@@ -14,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from tidegate.errors import ConflictError, TidegateError, UnavailableError, UsageError
-from tidegate.project import load_config
+from tidegate.errors import ConflictError, TidegateError, UnavailableError
+from tidegate.flow.endpoint import Address, address_of, endpoint_of, is_public, is_ready
+from tidegate.project import Config, load_config
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
@@ -31,32 +31,12 @@ LONGEST_PAUSE_S = 5.0
 SUPERVISOR = "supervisor"
 
 
-class Address(NamedTuple):
-    """Where the endpoint listens."""
-
-    host: str
-    port: int
-
-    @property
-    def url(self) -> str:
-        """The base of every path."""
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
-
-
 class Up(NamedTuple):
     """A service in the background; `was_up` when it was there before."""
 
     process: int
     url: str
     was_up: bool
-
-
-def address_of(text: str) -> Address:
-    """`HOST:PORT`, the host in brackets for IPv6; UsageError for anything else."""
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65_536:
-        raise UsageError("serve.address", f"`{text}`, expected HOST:PORT such as 127.0.0.1:8080")
-    return Address(host.strip("[]"), int(port))
 
 
 def up(root: Path) -> Up:
@@ -66,7 +46,7 @@ def up(root: Path) -> Up:
     is live.
     """
     layout = Layout(root)
-    address = address_of(load_config(root).serve.address)
+    address = endpoint_of(root, load_config(root))
     _require_live(layout)
     running = service_process(layout)
     if running:
@@ -95,7 +75,8 @@ def serve(root: Path, *, watch: bool, listening: Callable[[Address], None] = lam
     """
     layout = Layout(root)
     config = load_config(root)
-    address = address_of(config.serve.address)
+    address = endpoint_of(root, config)
+    _warn_if_open(config, address)
     _require_live(layout)
     with (
         hold(layout.run / f"{SUPERVISOR}.lock", what="serve", wait_s=2),
@@ -103,6 +84,15 @@ def serve(root: Path, *, watch: bool, listening: Callable[[Address], None] = lam
     ):
         listening(address)
         _supervise(layout, _commands(root, bound, workers=config.serve.workers, watch=watch), bound)
+
+
+def _warn_if_open(config: Config, address: Address) -> None:
+    """Say that everybody may ask, where other machines can."""
+    calls = config.serve.grpc
+    reachable = is_public(address) or (calls and is_public(address_of(calls, "serve.grpc")))
+    if reachable and config.serve.access == "open":
+        found = f"{address.host} can be reached by others and asks for no key"
+        print(f'warning: {found}; set serve.access = "keys"', file=sys.stderr, flush=True)  # noqa: T201
 
 
 class Child(NamedTuple):
@@ -243,18 +233,6 @@ def _pid_of(layout: Layout) -> int:
     """The supervisor that owns the socket by now, 0 before it does."""
     path = layout.run / f"{SUPERVISOR}.pid"
     return int(path.read_text()) if path.exists() else 0
-
-
-def is_ready(address: Address) -> bool:
-    """Whether the endpoint answers and something is live behind it."""
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=2)
-    try:
-        connection.request("GET", "/readyz")
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def _last_words(layout: Layout) -> str:
