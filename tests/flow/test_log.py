@@ -11,8 +11,12 @@ import pytest
 from tidegate.data.contract import parse_contract
 from tidegate.domain import Label, Prediction
 from tidegate.flow import log as flow_log
+from tidegate.flow.evidence import watch_release
+from tidegate.flow.judge import judge
 from tidegate.flow.log import Keeper, hidden_inputs, keep_log, open_log, query_log
-from tidegate.project import Config, Log, parse_config
+from tidegate.flow.plan import plan
+from tidegate.flow.release import apply
+from tidegate.project import Config, Log, load_config, parse_config
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
 from tidegate.store.predictions import log_size, read_predictions
@@ -35,6 +39,16 @@ schema:
         logicalType: array
         logicalTypeOptions: {minItems: 2, maxItems: 2}
         items: {logicalType: number}
+"""
+CONTRACT_OF_TINY = """apiVersion: v3.1.0
+kind: DataContract
+id: tiny
+version: 1.0.0
+status: active
+schema:
+  - name: tiny
+    logicalType: object
+    properties: [{name: x0, logicalType: number}, {name: x1, logicalType: number}]
 """
 WAIT_S = 60.0
 
@@ -180,3 +194,41 @@ def _started(keeper: Keeper, started: list[list[str]], *, now: float) -> int:
         process.wait(WAIT_S)
     assert len(started) <= before + 1
     return len(started)
+
+
+def test_the_monitor_watches_no_input_that_the_log_hides(project: Path) -> None:
+    settings = project / "tidegate.toml"
+    settings.write_text(
+        settings.read_text() + '[monitor]\nwindow = "1s"\nmin_rows = 50\n[log]\nredact = ["x0"]\n'
+    )
+    for step in (judge, plan, apply):
+        step(project)
+    layout, settings = Layout(project), load_config(project)
+    with open_ledger(layout.ledger) as ledger:
+        state = ledger.state()
+    watched = watch_release(settings, layout, state)
+    log = open_log(settings, layout, "w")
+    log.hide(state.live.bundle, hidden_inputs(parse_contract(CONTRACT_OF_TINY, "contract"), settings.log))
+    start = state.live.at
+    for second in range(4):
+        rows = [
+            Prediction(
+                f"{second}.{n}",
+                start + second,
+                "u",
+                "tiny",
+                state.live.bundle,
+                "stable",
+                (9.0, 8.0),
+                n % 2,
+                (),
+                1.0,
+                200,
+            )
+            for n in range(100)
+        ]
+        log.write(rows)
+    log.close()
+    seen = watched.seen(start + 10, dropped=0)
+    assert seen.rows >= 300
+    assert not [feature for feature in seen.features if "x0" in str(feature)]

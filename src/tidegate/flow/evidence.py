@@ -4,7 +4,10 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+import msgspec
+
 from tidegate.domain import Label, Prediction, Rollout, agree
+from tidegate.flow.log import hidden_inputs
 from tidegate.monitor.decide import Evidence as Seen
 from tidegate.monitor.drift import drift_features, drift_level, fold_window, start_drift
 from tidegate.monitor.performance import (
@@ -59,13 +62,13 @@ class RolloutWatch:
 class ReleaseWatch:
     """Drift and quality of the live bundle since its release, by the rules in its own policy."""
 
-    def __init__(self, layout: Layout, live: Bundle, since: float) -> None:
+    def __init__(self, layout: Layout, live: Bundle, since: float, *, hidden: frozenset[int]) -> None:
         self.settings = policy_of(live).monitor
         self._bundle = live.digest
         self._since = since
         self._reader = LogReader(layout.log, since)
         reference = parse_reference(live.read("reference.json"))
-        self._columns = _columns(live, reference)
+        reference, self._columns = _logged(reference, row_columns(live.contract), hidden)
         self._drift = start_drift(reference, self.settings)
         self._features = tuple(drift_features(self._drift))
         self._performance = start_performance(reference, self.settings)
@@ -136,7 +139,8 @@ class ReleaseWatch:
     def _fold(self, rows: Sequence[Prediction]) -> None:
         import numpy as np
 
-        inputs = np.array([row.inputs for row in rows], dtype=float)[:, self._columns]
+        seen = [[row.inputs[i] for i in self._columns] for row in rows]
+        inputs = np.array(seen, dtype=float).reshape(len(rows), len(self._columns))
         self._drift = fold_window(self._drift, inputs, [str(row.output) for row in rows])
         self._features = tuple(drift_features(self._drift))
 
@@ -151,7 +155,8 @@ def watch_rollout(config: Config, layout: Layout, rollout: Rollout) -> RolloutWa
 def watch_release(config: Config, layout: Layout, state: State) -> ReleaseWatch:
     """The watch of what is live, from its release on; a state with nothing live has none."""
     release = state.releases[-1]
-    return ReleaseWatch(layout, _open(config, layout, release.bundle), release.at)
+    bundle = _open(config, layout, release.bundle)
+    return ReleaseWatch(layout, bundle, release.at, hidden=hidden_inputs(bundle.contract, config.log))
 
 
 def policy_of(bundle: Bundle) -> Config:
@@ -163,7 +168,10 @@ def _open(config: Config, layout: Layout, digest: str) -> Bundle:
     return open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require)
 
 
-def _columns(bundle: Bundle, reference: Reference) -> list[int]:
-    """Where in a logged row the reference's columns stand."""
-    names = row_columns(bundle.contract)
-    return [names.index(column.name) for column in reference.columns]
+def _logged(
+    reference: Reference, names: Sequence[str], hidden: frozenset[int]
+) -> tuple[Reference, list[int]]:
+    """The reference without what the log hides, and where in a logged row its columns stand."""
+    places = {name: i for i, name in enumerate(names) if i not in hidden}
+    columns = tuple(column for column in reference.columns if column.name in places)
+    return msgspec.structs.replace(reference, columns=columns), [places[column.name] for column in columns]
