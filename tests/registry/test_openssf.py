@@ -123,6 +123,18 @@ def test_a_certificate_names_who_signed(folder: Path, certified) -> None:
     verify_folder(folder, judge, where="here")
 
 
+def test_a_certificate_needs_no_chain_where_its_root_is_known(folder: Path, certified) -> None:
+    signer, judge = certified
+    sign_folder(folder, signer._replace(chain=()))
+    verify_folder(folder, judge, where="here")
+
+
+def test_a_certificate_of_another_key_does_not_sign(folder: Path, certified, tmp_path: Path) -> None:
+    make_private(tmp_path / "other.pem", ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(UsageError, match=r"^other\.pem: cannot sign with it"):
+        sign_folder(folder, certified[0]._replace(key=tmp_path / "other.pem"))
+
+
 def test_a_certificate_below_another_root_is_refused(folder: Path, certified, tmp_path: Path) -> None:
     sign_folder(folder, certified[0])
     other = ec.generate_private_key(ec.SECP256R1())

@@ -110,18 +110,19 @@ def sign_folder(folder: Path, signer: Signer) -> None:
         from model_signing.hashing import Config as Hashing
         from model_signing.signing import Config
     _private_key(signer.key)
+    for path in (*filter(None, [signer.certificate]), *signer.chain):
+        _check_certificates(path)
     config = Config().set_hashing_config(Hashing().set_ignored_paths(paths=[MODEL_SIGNATURE]))
-    if signer.certificate:
-        for path in (signer.certificate, *signer.chain):
-            _check_certificates(path)
-        config.use_certificate_signer(
-            private_key=signer.key,
-            signing_certificate=signer.certificate,
-            certificate_chain=[signer.certificate, *signer.chain][1:],
-        )
-    else:
-        config.use_elliptic_key_signer(private_key=signer.key)
     try:
+        if signer.certificate:
+            config.use_certificate_signer(
+                private_key=signer.key,
+                signing_certificate=signer.certificate,
+                # the package reads one certificate at least
+                certificate_chain=signer.chain or [signer.certificate],
+            )
+        else:
+            config.use_elliptic_key_signer(private_key=signer.key)
         config.sign(folder, folder / MODEL_SIGNATURE)
     except ValueError as error:
         raise UsageError(signer.key.name, f"cannot sign with it, {_line(error)}") from None

@@ -5,8 +5,9 @@ from pathlib import Path
 from tidegate.data.params import ABSENT
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.flow.check import read_contract
-from tidegate.flow.provenance import provenance_of, storable
+from tidegate.flow.provenance import provenance_of
 from tidegate.flow.report.versions import Pair, Versions, describe
+from tidegate.flow.repro import storable
 from tidegate.gate.report.record import Changed
 from tidegate.pipeline.explain import changed_values
 from tidegate.pipeline.lockfile import Recorded, recorded
