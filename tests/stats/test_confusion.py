@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, precision_score, recall_score
 
-from tidegate.stats.confusion import Kinds, Score, compute_score, count_kinds, margins_of, prove_score
+from tidegate.stats.confusion import Kinds, Metric, Score, compute_score, count_kinds, margins_of, prove_score
 from tidegate.stats.exact import clopper_pearson
 from tidegate.stats.result import Tails
 from tidegate.stats.shares import prove_paired
@@ -109,3 +109,9 @@ def test_answers_that_never_differ_are_not_proven_equal_by_few_rows() -> None:
     found = prove_score(count_kinds(truth, truth, truth), Score("f1"), above=-0.01)
     assert found.p == pytest.approx(0.99**5)
     assert (found.method, found.guarantee) == ("no spread", "asymptotic")
+
+
+@pytest.mark.parametrize("metric", ["f1", "precision", "recall"])
+def test_a_score_of_a_class_that_nobody_is_or_says_is_zero(metric: Metric) -> None:
+    kinds = count_kinds(np.zeros(9, dtype=int), np.zeros(9, dtype=int))
+    assert compute_score(margins_of(kinds), Score(metric, "binary", 1)) == 0

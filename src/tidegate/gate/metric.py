@@ -17,6 +17,9 @@ from tidegate.stats.result import Result, Tails, negate
 
 PROBABILITIES = frozenset({"log_loss", "brier", "calibration_error"})
 
+# of two classes they are those of the positive one
+OF_POSITIVE = frozenset({"f1", "precision", "recall"})
+
 
 class Bar(NamedTuple):
     """What goodness, or its difference, must exceed, and the errors of the test."""
@@ -54,6 +57,8 @@ def lacks(name: MetricName, rows: Rows) -> str:
         return _no_scores(name, rows) or _thin(name, rows) or _no_probabilities(name, rows)
     if name.text == "r2" and np.ptp(rows.truth) == 0:
         return "every truth is the same, `r2` needs some spread"
+    if name.text in OF_POSITIVE and rows.task == "binary" and not (rows.truth == rows.positive).any():
+        return f"no row is of class `{rows.classes[rows.positive]}`, `{name.text}` is about those"
     return ""
 
 

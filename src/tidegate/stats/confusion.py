@@ -78,7 +78,8 @@ def compute_score(margins: Margins, score: Score) -> np.ndarray:
         hits, said, true = (part.sum(axis=-1, keepdims=True) for part in (hits, said, true))
     each = _ratio(*_fraction(score.metric, Margins(hits, said, true)))
     if score.average == "binary":
-        found: np.ndarray = each[..., score.positive]
+        is_seen = score.positive < each.shape[-1]
+        found: np.ndarray = each[..., score.positive] if is_seen else np.zeros(each.shape[:-1])
         return found
     return _average(each, true if score.average == "weighted" else said + true > 0)
 
