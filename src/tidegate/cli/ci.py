@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tidegate.cli.gate import print_decision
 from tidegate.cli.output import json_option, print_json, say
 from tidegate.cli.repro import Printer, step_fields
 from tidegate.errors import TidegateError
@@ -93,6 +92,7 @@ def _case(case: "Case") -> str:
 
 def _tell(finished: Finished) -> None:
     """The verdict in the gate's words, the answer in the report's, and where that lies."""
+    from tidegate.cli.gate import print_decision
     from tidegate.gate.report.answer import answer
 
     if finished.decision:

@@ -40,9 +40,9 @@ from tidegate.project.runtime import Runtime
 from tidegate.project.section import Bytes, Positive, Probability, Seconds, Section, Share, write_unit
 
 __all__ = [
-    "CONFIG", "Better", "Bytes", "Churn", "Ci", "Config", "Data", "Distribution", "Gate", "Guard", "Labels", "Log", "Max",
-    "Measured", "Memory", "MetricName", "Min", "Model", "Monitor", "NotWorse", "Positive", "Probability",
-    "Project", "Quantile", "Rollout", "Rule", "Runtime", "Seconds", "Section", "Serve", "Share", "Sign",
-    "Simpler", "Size", "Slices", "Task", "known_keys", "load_config", "parse_config", "read_metric", "settings",
-    "write_unit",
+    "CONFIG", "Better", "Bytes", "Churn", "Ci", "Config", "Data", "Distribution", "Gate", "Guard",
+    "Labels", "Log", "Max", "Measured", "Memory", "MetricName", "Min", "Model", "Monitor", "NotWorse",
+    "Positive", "Probability", "Project", "Quantile", "Rollout", "Rule", "Runtime", "Seconds",
+    "Section", "Serve", "Share", "Sign", "Simpler", "Size", "Slices", "Task", "known_keys",
+    "load_config", "parse_config", "read_metric", "settings", "write_unit",
 ]  # fmt: skip

@@ -105,7 +105,7 @@ def test_a_failed_stage_leaves_the_gate_unasked(candidate, write):
     write(candidate, "dvc.yaml", PIPELINE.replace("COMMAND", "exit 3"))
     finished = ci(candidate)
     assert (finished.code, outcomes(finished)["stages"]) == (3, "failed")
-    assert because(finished, "gate") == "the pipeline is not up to date, so there is nothing to judge"
+    assert because(finished, "gate") == "`stages` did not pass, so nothing is judged"
 
 
 def test_a_broken_pipeline_is_an_error_and_still_reported(candidate, write):
@@ -133,7 +133,7 @@ def test_a_missing_package_is_a_step_that_could_not_run(candidate, monkeypatch):
     def judge(*_, **__):
         raise ModuleNotFoundError("no duckdb", name="duckdb")
 
-    monkeypatch.setattr("tidegate.flow.ci.verdict.judge", judge)
+    monkeypatch.setattr("tidegate.flow.judge.judge", judge)
     finished = ci(candidate)
     assert finished.code == 1
     assert "pip install 'tidegate[gate]'" in because(finished, "gate")
@@ -143,7 +143,7 @@ def test_a_fault_of_ours_is_not_hidden(candidate, monkeypatch):
     def judge(*_, **__):
         raise ModuleNotFoundError("no such", name="made_up")
 
-    monkeypatch.setattr("tidegate.flow.ci.verdict.judge", judge)
+    monkeypatch.setattr("tidegate.flow.judge.judge", judge)
     with pytest.raises(ModuleNotFoundError):
         ci(candidate)
 
@@ -192,6 +192,7 @@ def test_a_test_that_passes_at_the_second_try_is_flaky(candidate, write, configu
         "`tests/test_a.py::test_a` failed -> passed"
     )
     assert tests.cases[0].because == "failed before on the same inputs"
+    assert tests.cases[0].outcome == tests.outcome
     write(candidate, "README.md", "other inputs\n")
     assert ci(candidate).report.steps[1].repeats == 0
 

@@ -66,7 +66,7 @@ class Course:
         outlook = self._look_ahead()
         self._take("contract", lambda: self._contract(outlook))
         self._take("stages", lambda: self._stages(outlook))
-        self._take("gate", lambda: self._gate(outlook))
+        self._take("gate", self._gate)
 
     @property
     def code(self) -> int:
@@ -110,24 +110,25 @@ class Course:
         return check_contract(self.room, stale)
 
     def _stages(self, outlook: Outlook | Ended) -> Ended:
-        bad = [step.name for step in self.steps if step.outcome not in ("passed", "skipped")]
-        if bad:
-            return skipped(f"{listed(bad)} did not pass, so nothing is trained")
+        if self._bad:
+            return skipped(f"{listed(self._bad)} did not pass, so nothing is trained")
         if isinstance(outlook, Ended):
             return outlook
         ended, self.stages = run_stages(self.room, outlook)
         return ended
 
-    def _gate(self, outlook: Outlook | Ended) -> Ended:
-        pipeline = self.steps[-1]
-        is_fresh = pipeline.outcome == "passed" or (isinstance(outlook, Outlook) and not outlook.steps)
-        if not is_fresh or any(step.outcome in ("failed", "undecided") for step in self.steps):
-            return skipped("the pipeline is not up to date, so there is nothing to judge")
+    def _gate(self) -> Ended:
+        if self._bad:
+            return skipped(f"{listed(self._bad)} did not pass, so nothing is judged")
         rows = self.room.config.data.evaluation
-        if not (isinstance(outlook, Outlook) and outlook.stages) and not (self.room.root / rows).exists():
+        if not self.stages and not (self.room.root / rows).exists():
             return skipped(f"no pipeline and no evaluation rows in {rows}, so there is nothing to judge")
         ended, self.decision = ask_gate(self.room)
         return ended
+
+    @property
+    def _bad(self) -> list[str]:
+        return [step.name for step in self.steps if step.outcome not in ("passed", "skipped")]
 
 
 def _attempt(act: Callable[[], Ended]) -> Ended:

@@ -52,7 +52,7 @@ def judge_repeats(ended: Ended, before: Sequence[Check], *, policy: Literal["war
     because = f"{ended.because}; flaky, {_count(others)} on the same inputs{_flips(was, new)}"
     is_refused = policy == "fail" and ended.outcome == "passed"
     outcome: Outcome = "failed" if is_refused else ended.outcome
-    cases = tuple(_marked(case, was, new) for case in ended.cases)
+    cases = tuple(_marked(case, was, new, is_refused=is_refused) for case in ended.cases)
     return Repeated(ended._replace(outcome=outcome, because=because, cases=cases), len(others))
 
 
@@ -66,9 +66,10 @@ def _flips(was: list[str], new: list[str]) -> str:
     return f": {', '.join(parts)}" if parts else ""
 
 
-def _marked(case: Case, was: Sequence[str], new: Sequence[str]) -> Case:
+def _marked(case: Case, was: Sequence[str], new: Sequence[str], *, is_refused: bool) -> Case:
+    """A case that flipped says so, and counts as failed where a flake does."""
     if case.name not in was and case.name not in new:
         return case
     flip = "failed before on the same inputs" if case.name in was else "passed before on the same inputs"
     because = f"{case.because} ({flip})" if case.because else flip
-    return msgspec.structs.replace(case, because=because)
+    return msgspec.structs.replace(case, because=because, outcome="failed" if is_refused else case.outcome)

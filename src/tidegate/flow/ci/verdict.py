@@ -4,7 +4,6 @@ import time
 
 from tidegate.domain import Decision, Verdict
 from tidegate.flow.ci.step import Ended, Room, listed
-from tidegate.flow.judge import judge
 from tidegate.gate.report.record import Outcome
 
 OUTCOMES: dict[Verdict, Outcome] = {
@@ -16,7 +15,9 @@ OUTCOMES: dict[Verdict, Outcome] = {
 
 
 def ask_gate(room: Room) -> tuple[Ended, Decision]:
-    """The verdict, and whether it was asked anew; errors as in `judge`."""
+    """The verdict, and in words whether it was asked anew; errors as in `judge`."""
+    from tidegate.flow.judge import judge
+
     began = time.time()
     decision = judge(room.root, remote=room.config.ci.share)
     repeated = "the recorded verdict is repeated, " if decision.at < began else ""
