@@ -28,7 +28,7 @@ SHAPE = make_shape(Contract("digits", tuple(Column(name, "number", name != "c") 
 
 
 class FakeModel:
-    """Answers the name of the largest cell, with the cells as scores; a row that holds 666 makes it raise.
+    """Answers the name of the largest cell, with the cells as scores, 0 for NaN; a row with 666 makes it raise.
 
     `calls` are the row counts it was asked with. While `opened` is cleared, `predict` waits for it.
     """
@@ -54,7 +54,7 @@ class FakeModel:
         assert self.opened.wait(GAP_S)
         if (rows == POISON).any():
             raise self._error
-        return [self.columns[i] for i in rows.argmax(axis=1)], rows
+        return [self.columns[i] for i in rows.argmax(axis=1)], np.nan_to_num(rows)
 
 
 class Reply(NamedTuple):

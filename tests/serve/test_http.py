@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from tidegate.data.contract import Column, Contract
 from tidegate.data.contract.rules import Check, Range
 from tidegate.errors import CorruptError
-from tidegate.serve import engine as engines
 from tidegate.serve import asgi as http
+from tidegate.serve import engine as engines
 from tidegate.serve.asgi import BODY_S
 from tidegate.serve.route import choose
 from tidegate.serve.shape import make_shape

@@ -10,15 +10,17 @@ from hypothesis import strategies as st
 
 from tidegate import __version__
 from tidegate.data.contract import Column, Contract
+from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.oip import (
     Inference,
     Output,
-    datatype_of,
+    answered_outputs,
     model_metadata,
     parse_infer,
     render_infer,
+    require_outputs,
     server_metadata,
 )
 from tidegate.serve.route import Arm, Route
@@ -45,6 +47,7 @@ def parse(arm):
     def run(body):
         text = body if isinstance(body, bytes) else json.dumps(body).encode()
         found = parse_infer(text)
+        require_outputs(found, arm.model)
         rows = tensor_rows(found.tensors, arm.model.inputs, SHAPE, max_rows=4).values
         return SimpleNamespace(id=found.id, rows=rows, outputs=found.outputs)
 
@@ -205,18 +208,36 @@ def asked(outputs) -> Inference:
     return Inference("r", (), tuple(Output(name, False) for name in outputs))
 
 
-@pytest.mark.parametrize("outputs", [(), ("predictions", "scores")])
-def test_a_model_without_scores_replies_without_them(arm, outputs) -> None:
-    found = json.loads(render_infer("digits", "r", answered(arm, [1, 2], [[], []]), asked(outputs)).body)
+def test_a_model_without_scores_replies_without_them(fake_model) -> None:
+    model = fake_model("s")
+    model.outputs = (TensorSpec("predictions", "INT64", (-1,)),)
+    given = answered(Arm(model, "stable", 3, 7), [1, 2], [[], []])
+    found = json.loads(render_infer("digits", "r", given, asked(())).body)
     assert found["outputs"] == [{"name": "predictions", "shape": [2], "datatype": "INT64", "data": [1, 2]}]
+    with pytest.raises(UsageError, match=r"unknown output `scores`, expected predictions$"):
+        require_outputs(asked(("scores",)), model)
 
 
 @pytest.mark.parametrize(
-    ("answers", "datatype"),
-    [([1, 2], "INT64"), ([1, 2.5], "FP64"), ([0.5], "FP64"), (["1"], "BYTES"), ([1, "a"], "BYTES")],
+    ("declared", "answers", "datatype", "data"),
+    [
+        ("INT64", [1, 2], "INT64", [1, 2]),
+        ("INT64", [1, 2.5], "FP64", [1, 2.5]),
+        ("INT64", [1, "a"], "BYTES", ["1", "a"]),
+        ("FP64", [1, 2], "FP64", [1, 2]),
+        ("FP64", ["a", 2], "BYTES", ["a", "2"]),
+        ("BYTES", ["1", "2"], "BYTES", ["1", "2"]),
+        ("BYTES", [1, 2], "BYTES", ["1", "2"]),
+    ],
 )
-def test_answers_have_the_narrowest_type_that_holds_them_all(answers, datatype: str) -> None:
-    assert datatype_of(answers) == datatype
+def test_answers_have_the_declared_type_or_a_wider_one(fake_model, declared, answers, datatype, data) -> None:
+    model = fake_model("s")
+    model.outputs = (TensorSpec("predictions", declared, (-1,)), TensorSpec("scores", "FP64", (-1, 1)))
+    given = answered(Arm(model, "stable", 3, 7), answers, [[0.1], [0.2]])
+    assert [(spec.datatype, values) for spec, values in answered_outputs(given).values()] == [
+        (datatype, data),
+        ("FP64", [0.1, 0.2]),
+    ]
 
 
 def test_the_server_names_itself() -> None:

@@ -11,7 +11,14 @@ from tidegate.errors import TidegateError, UsageError
 from tidegate.serve.access import role_of, token_of
 from tidegate.serve.engine import Answered
 from tidegate.serve.invocations import parse_invocation
-from tidegate.serve.oip import Rendered, model_metadata, parse_infer, render_infer, server_metadata
+from tidegate.serve.oip import (
+    Rendered,
+    model_metadata,
+    parse_infer,
+    render_infer,
+    require_outputs,
+    server_metadata,
+)
 from tidegate.serve.openapi import render_openapi, render_page
 from tidegate.serve.parse import parse_labels, parse_predict
 from tidegate.serve.reply import (
@@ -135,6 +142,7 @@ class App:
         limit = self._service.settings.max_rows
 
         def parse(arm: Arm, shape: Shape) -> Matrix:
+            require_outputs(asked, arm.model)
             return tensor_rows(asked.tensors, arm.model.inputs, shape, max_rows=limit)
 
         pinned = self._service.named(model, version)

@@ -15,14 +15,21 @@ from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.parse import check_request_id, decode
-from tidegate.serve.route import Answer, Arm, Route
-from tidegate.serve.tensor import Tensor, decode_json, decode_raw, encode_json, encode_raw
+from tidegate.serve.route import Answer, Arm, Model, Route
+from tidegate.serve.tensor import Tensor, decode_json, decode_raw, encode_raw
 
 PREDICTIONS = "predictions"
 SCORES = "scores"
 EXTENSIONS = ("binary_tensor_data", "model_repository")
-# what other servers do with the order, state and priority of requests; a wrong answer is worse than a refusal
-UNSUPPORTED = ("sequence_id", "sequence_start", "sequence_end", "shared_memory_region")
+# each would change the answer, or where it goes, if it were understood; a wrong answer is worse than a refusal
+UNSUPPORTED = {
+    "sequence_id": "requests here are independent",
+    "sequence_start": "requests here are independent",
+    "sequence_end": "requests here are independent",
+    "shared_memory_region": "send the tensor itself",
+    "classification": "ask for predictions and scores",
+}
+WIDER = ("INT64", "FP64", "BYTES")
 
 
 class TensorBody(msgspec.Struct):
@@ -115,7 +122,7 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
             raw.append(encode_raw(values, spec.datatype))
             shown["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
-            shown["data"] = values if spec.name == PREDICTIONS else encode_json(values)
+            shown["data"] = values
         outputs.append(shown)
     head = orjson.dumps(
         {
@@ -133,27 +140,27 @@ def chosen_outputs(answered: Answered, asked: Inference) -> Iterator[tuple[Outpu
     given = answered_outputs(answered)
     every = [Output(name, asked.is_binary) for name in given]
     for output in asked.outputs or every:
-        if output.name in given:
-            yield output, *given[output.name]
+        yield output, *given[output.name]
 
 
 def answered_outputs(answered: Answered) -> Mapping[str, tuple[TensorSpec, list[Any]]]:
     """What a model answered as tensors; a model that gives no scores has none."""
     n = len(answered.predictions)
-    classes = len(answered.scores[0]) if n else 0
-    kind = datatype_of(answered.predictions)
-    found = {PREDICTIONS: (TensorSpec(PREDICTIONS, kind, (n,)), answered.predictions)}
-    if not classes:
+    specs = {spec.name: spec.datatype for spec in answered.arm.model.outputs}
+    kind = datatype_of(answered.predictions, specs.get(PREDICTIONS, "INT64"))
+    answers = answered.predictions if kind != "BYTES" else [str(answer) for answer in answered.predictions]
+    found = {PREDICTIONS: (TensorSpec(PREDICTIONS, kind, (n,)), answers)}
+    if SCORES not in specs and not answered.scores[0]:
         return found
     flat = answered.scores[0] if n == 1 else [score for row in answered.scores for score in row]
-    return {**found, SCORES: (TensorSpec(SCORES, "FP32", (n, classes)), flat)}
+    return {**found, SCORES: (TensorSpec(SCORES, specs.get(SCORES, "FP64"), (n, len(flat) // n)), flat)}
 
 
-def datatype_of(answers: Sequence[Answer]) -> str:
-    """The protocol's type of a list of answers."""
-    if all(isinstance(answer, int) for answer in answers):
-        return "INT64"
-    return "FP64" if all(isinstance(answer, int | float) for answer in answers) else "BYTES"
+def datatype_of(answers: Sequence[Answer], declared: str) -> str:
+    """The type of a list of answers: the declared one, or a wider one where they need it."""
+    if declared == WIDER[-1] or any(isinstance(answer, str) for answer in answers):
+        return WIDER[-1]
+    return "INT64" if declared == "INT64" and all(isinstance(one, int) for one in answers) else "FP64"
 
 
 def server_metadata() -> dict[str, Any]:
@@ -173,11 +180,16 @@ def model_metadata(route: Route, arm: Arm) -> dict[str, Any]:
     }
 
 
-def check_outputs(names: Sequence[str]) -> None:
-    """Raise UsageError for an output that no model here gives."""
+def require_outputs(asked: Inference, model: Model) -> None:
+    """Raise UsageError for an output that the model does not give, or that is asked for twice."""
+    known = [spec.name for spec in model.outputs]
+    names = [output.name for output in asked.outputs]
     for i, name in enumerate(names):
-        if name not in (PREDICTIONS, SCORES):
-            raise UsageError(f"outputs[{i}].name", f"unknown output `{name}`, expected predictions or scores")
+        if name not in known:
+            found = f"unknown output `{name}`, expected {' or '.join(known)}"
+            raise UsageError(f"outputs[{i}].name", found)
+        if name in names[:i]:
+            raise UsageError(f"outputs[{i}].name", f"`{name}` comes twice")
 
 
 def read_timeout(parameters: Mapping[str, Any]) -> float:
@@ -188,21 +200,18 @@ def read_timeout(parameters: Mapping[str, Any]) -> float:
     return timeout / 1e6 if timeout else math.inf
 
 
-def refuse_unsupported(parameters: Mapping[str, Any]) -> None:
+def refuse_unsupported(parameters: Mapping[str, Any], where: str = "") -> None:
     """Raise UsageError for parameters that would change the answer if they were understood."""
-    for name in UNSUPPORTED:
-        if parameters.get(name):
-            raise UsageError(f"parameters.{name}", "is not supported, requests here are independent")
+    for name in parameters:
+        if parameters[name] and name in UNSUPPORTED:
+            raise UsageError(f"{where}parameters.{name}", f"is not supported, {UNSUPPORTED[name]}")
 
 
 def _wanted(parsed: InferBody) -> tuple[Output, ...]:
     default = parsed.parameters.get("binary_data_output") is True
     asked = parsed.outputs or []
-    check_outputs([output.name for output in asked])
     for i, output in enumerate(asked):
-        if output.parameters.get("classification"):
-            found = "is not supported, ask for predictions and scores"
-            raise UsageError(f"outputs[{i}].parameters.classification", found)
+        refuse_unsupported(output.parameters, f"outputs[{i}].")
     return tuple(Output(one.name, one.parameters.get("binary_data", default) is True) for one in asked)
 
 
@@ -211,11 +220,13 @@ def _tensors(inputs: Sequence[TensorBody], raw: memoryview) -> Iterator[Tensor]:
     at = 0
     for i, body in enumerate(inputs):
         where = f"inputs[{i}]"
+        refuse_unsupported(body.parameters, f"{where}.")
         size = body.parameters.get("binary_data_size")
+        data = bytes(body.data)
+        if (size is None) != bool(data):
+            raise UsageError(f"{where}.data", "expected either `data` or `binary_data_size`")
         if size is None:
-            if not bytes(body.data):
-                raise UsageError(f"{where}.data", "missing, expected `data` or `binary_data_size`")
-            values = decode_json(bytes(body.data), body.datatype, body.shape, where)
+            values = decode_json(data, body.datatype, body.shape, where)
         else:
             end = at + _checked_size(size, len(raw) - at, where)
             values = decode_raw(raw[at:end], body.datatype, body.shape, where)

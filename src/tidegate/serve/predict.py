@@ -1,5 +1,6 @@
 """One call of a model for several requests, so that a bad one harms none of its neighbors."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -43,8 +44,16 @@ def predict_together(model: Model, requests: "Sequence[np.ndarray]") -> list[Res
 
 
 def _ask(model: Model, rows: "np.ndarray") -> tuple[list[Answer], list[list[float]]]:
+    import numpy as np
+
     answers, scores = model.predict(rows)
     if not len(answers) == len(scores) == len(rows):
         found = f"{len(answers)} answers and {len(scores)} rows of scores for {len(rows)} rows"
         raise TidegateError("", f"gave {found}, expected one each")
-    return answers, scores.tolist()
+    listed: list[list[float]] = scores.tolist()
+    # for one row a look at its numbers is quicker than a call of numpy
+    is_finite = all(map(math.isfinite, listed[0])) if len(listed) == 1 else np.isfinite(scores).all()
+    if not is_finite or any(isinstance(answer, float) and not math.isfinite(answer) for answer in answers):
+        # JSON has neither, and a rollout must see that the model failed
+        raise TidegateError("", "answered NaN or infinity, expected numbers")
+    return answers, listed

@@ -23,16 +23,29 @@ UNSIGNED = {f"UINT{bits}": f"<u{bits // 8}" for bits in (8, 16, 32, 64)}
 REAL = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 DTYPES = {"BOOL": "|b1", **UNSIGNED, **SIGNED, **REAL}
 DATATYPES = (*DTYPES, "BYTES")
+# how JSON has them; numbers are read as float64, but a 64-bit one must not be rounded before it is looked at
+KINDS = {"BYTES": "text", "BOOL": "boolean", "INT64": "whole", "UINT64": "whole"}
 MAX_DIMENSIONS = 8
+MAX_WHOLE = 2**53
+TOO_LONG = "a whole number above 2^53 does not fit a row of float64"
 LENGTH = struct.Struct("<I")
-PYTHON_TYPES: dict[str, tuple[type, ...]] = {"number": (int, float), "boolean": (bool,), "text": (str,)}
+PYTHON_TYPES: dict[str, tuple[type, ...]] = {
+    "number": (int, float), "whole": (int, float), "boolean": (bool,), "text": (str,),
+}  # fmt: skip
+WORDS = {
+    "number": "float | null", "whole": "int | float | null", "boolean": "bool | null", "text": "str | null",
+}  # fmt: skip
 
 _flat: dict[str, msgspec.json.Decoder[Any]] = {
     "number": msgspec.json.Decoder(list[float | None]),
     "boolean": msgspec.json.Decoder(list[bool | None]),
     "text": msgspec.json.Decoder(list[str | None]),
+    "whole": msgspec.json.Decoder(list[int | float | None]),
 }
-_table = msgspec.json.Decoder(list[list[float | None]])
+_table: dict[str, msgspec.json.Decoder[Any]] = {
+    "number": msgspec.json.Decoder(list[list[float | None]]),
+    "whole": msgspec.json.Decoder(list[list[int | float | None]]),
+}
 _any = msgspec.json.Decoder(list[Any])
 
 
@@ -67,7 +80,7 @@ def decode_json(data: bytes, datatype: str, shape: Sequence[int], where: str) ->
     if len(cells) != count:
         found = f"{len(cells)} values, shape {list(shape)} needs {count}"
         raise UsageError(f"{where}.data", found)
-    return _array(cells, datatype, where)
+    return _array(cells, datatype, f"{where}.data")
 
 
 def decode_raw(data: bytes | memoryview, datatype: str, shape: Sequence[int], where: str) -> "np.ndarray":
@@ -84,23 +97,22 @@ def decode_raw(data: bytes | memoryview, datatype: str, shape: Sequence[int], wh
     values = np.frombuffer(data, "|u1" if datatype == "BOOL" else dtype)
     if datatype == "BOOL":
         values = values != 0
-    found64: np.ndarray = values.astype("float64")
-    if datatype in ("INT64", "UINT64") and not np.array_equal(found64.astype(dtype), values):
-        raise UsageError(where, "a whole number above 2^53 does not fit a row of float64")
-    return found64
+    if KINDS.get(datatype) == "whole" and ((values > MAX_WHOLE) | (values < -MAX_WHOLE)).any():
+        raise UsageError(where, TOO_LONG)
+    return values.astype("float64")
 
 
 def decode_typed(cells: Sequence[Any], datatype: str, shape: Sequence[int], where: str) -> "np.ndarray":
     """The values of a typed tensor of gRPC; UsageError when there are more or fewer than its shape has."""
     count = check_shape(datatype, shape, where)
     if len(cells) != count:
-        raise UsageError(f"{where}.contents", f"{len(cells)} values, shape {list(shape)} needs {count}")
+        raise UsageError(where, f"{len(cells)} values, shape {list(shape)} needs {count}")
     if datatype != "BYTES":
         return _array(list(cells), datatype, where)
     try:
         return _array([cell.decode() for cell in cells], datatype, where)
     except UnicodeDecodeError:
-        raise UsageError(f"{where}.contents", "a value is not UTF-8") from None
+        raise UsageError(where, "a value is not UTF-8") from None
 
 
 def encode_raw(values: "np.ndarray | Sequence[Any]", datatype: str) -> bytes:
@@ -113,15 +125,8 @@ def encode_raw(values: "np.ndarray | Sequence[Any]", datatype: str) -> bytes:
     return np.asarray(values).astype(DTYPES[datatype]).tobytes()
 
 
-def encode_json(values: "Sequence[float]") -> list[float]:
-    """Numbers as JSON has them. Raises UsageError for NaN and infinity, which it does not have."""
-    if not all(map(math.isfinite, values)):
-        raise UsageError("outputs", "the model gave NaN or infinity, ask for binary data to see them")
-    return list(values)
-
-
 def _cells(data: bytes, datatype: str, shape: Sequence[int], where: str) -> list[Any]:
-    kind = "text" if datatype == "BYTES" else "boolean" if datatype == "BOOL" else "number"
+    kind = KINDS.get(datatype, "number")
     try:
         if NESTED.match(data):
             return _table_cells(data, kind, shape) or _unnested(data, kind, shape, where)
@@ -135,10 +140,10 @@ def _cells(data: bytes, datatype: str, shape: Sequence[int], where: str) -> list
 
 def _table_cells(data: bytes, kind: str, shape: Sequence[int]) -> list[Any]:
     """The values of a table of numbers, which is what most send; nothing for what needs a closer look."""
-    if kind != "number" or len(shape) != 2:
+    if kind not in _table or len(shape) != 2:
         return []
     try:
-        rows = _table.decode(data)
+        rows = _table[kind].decode(data)
     except msgspec.ValidationError:
         return []
     return [cell for row in rows for cell in row] if all(len(row) == shape[1] for row in rows) else []
@@ -147,11 +152,12 @@ def _table_cells(data: bytes, kind: str, shape: Sequence[int]) -> list[Any]:
 def _unnested(data: bytes, kind: str, shape: Sequence[int], where: str) -> list[Any]:
     """The values of nested lists, whose lengths are those of the shape."""
     level: list[Any] = [("", _any.decode(data))]
-    for size in shape[:-1] if len(shape) > 1 else shape:
+    *outer, last = shape if len(shape) > 1 else (*shape, 1)
+    for size in outer:
         level = [cell for path, cells in level for cell in _opened(path, cells, size, where)]
     found: list[Any] = []
     for path, cells in level:
-        _opened(path, cells, shape[-1] if len(shape) > 1 else len(cells), where)
+        _opened(path, cells, last, where)
         found += _checked(cells, kind, f"{where}.data{path}")
     return found
 
@@ -168,10 +174,9 @@ def _opened(path: str, cells: Any, size: int, where: str) -> list[tuple[str, Any
 def _checked(cells: list[Any], kind: str, place: str) -> list[Any]:
     expected = PYTHON_TYPES[kind]
     for i, cell in enumerate(cells):
-        is_number = kind == "number" and isinstance(cell, bool)
+        is_number = kind in _table and isinstance(cell, bool)
         if cell is not None and (is_number or not isinstance(cell, expected)):
-            words = {"number": "float | null", "boolean": "bool | null", "text": "str | null"}[kind]
-            raise UsageError(f"{place}[{i}]", f"expected `{words}`, got `{_type(cell)}`")
+            raise UsageError(f"{place}[{i}]", f"expected `{WORDS[kind]}`, got `{_type(cell)}`")
     return cells
 
 
@@ -191,7 +196,9 @@ def _array(cells: list[Any], datatype: str, where: str) -> "np.ndarray":
     try:
         values = np.array(cells, dtype="float64")
     except OverflowError:
-        raise UsageError(f"{where}.data", "a number is too large for float64") from None
+        raise UsageError(where, "a number is too large for float64") from None
+    if KINDS.get(datatype) == "whole" and any(abs(cell) > MAX_WHOLE for cell in cells if cell is not None):
+        raise UsageError(where, TOO_LONG)
     if datatype in SIGNED or datatype in UNSIGNED:
         _require_whole(values, datatype, where)
     return values
@@ -203,12 +210,15 @@ def _require_whole(values: "np.ndarray", datatype: str, where: str) -> None:
     limits = np.iinfo(DTYPES[datatype])
     known = values[~np.isnan(values)]
     if not ((known == np.floor(known)) & (known >= limits.min) & (known <= limits.max)).all():
-        raise UsageError(f"{where}.data", f"a value is no {datatype}")
+        raise UsageError(where, f"a value is no {datatype}")
 
 
 def _texts(data: bytes, count: int, where: str) -> "np.ndarray":
     import numpy as np
 
+    # a shape is easily sent that no memory holds
+    if count * LENGTH.size > len(data):
+        raise UsageError(where, f"{len(data)} bytes, {count} values of BYTES need more")
     found = np.empty(count, dtype=object)
     at = 0
     for i in range(count):
