@@ -9,7 +9,6 @@ import duckdb
 import pytest
 
 from tidegate.cli.main import main
-from tidegate.errors import BLOCKED, UNDECIDED
 from tidegate.flow.judge import judge
 from tidegate.flow.plan import plan
 from tidegate.flow.release import apply

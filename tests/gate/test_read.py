@@ -2,7 +2,9 @@
 
 # ruff: noqa: E501 -- tables of cases
 
+import base64
 import random
+import zlib
 
 import numpy as np
 import pytest
@@ -15,6 +17,14 @@ from tidegate.project import Data
 CSV = "id,truth,prediction,score,region\n7,3,3,0.9,north\n8,4,3,0.6,south\n9,5,5,0.7,north\n"
 HEAD = "id,truth,prediction"
 ALL = Wanted(values=("region",), numbers=("score",), where=("score > 0.65",), scores=True)
+
+# id 1, 2; truth 1, NaN; prediction 1, 1: as Arrow writes it, which leaves NaN out of the statistics
+BY_ARROW = (
+    "eNq1Uk1Lw0AQnazrEnIrMksWFsklS4W0WEFPgeK9h9J/ENJAc9DGbarQi+DVfyL9Lf6WHj066SruQQpFXIb5ePDeY4ad3s5GCKhR"
+    "Z8ipESh0zBkAxDygLKHvTb0epW7kQfDVESfDzCOHsH+78U9HIr+gntg35OrH8z+I7sbI1eQaYrEqF9VdgQKQpSxm9Tw9n2zPwo6I"
+    "ESGnrV23C9dHja3mddnWy3uQXGmVG9DIVCpAdVQkVG7kxoT5waspjd2lGOQXQhnghHZCkRNyjnutt4DCvAT5USsflveW8Dy27M8e"
+    "8v1EchNSgX7SFPZhXbWDsmkGhbXLp+SxsivyTK5uhpfDkco1gAt4pbNM6ed9AmWgUz4="
+)
 
 
 def test_rows_are_read_under_the_projects_column_names(read):
@@ -73,6 +83,14 @@ def test_what_a_rule_cannot_use_is_named(read, text, wanted, data, message):
     with pytest.raises(UsageError) as caught:
         read(text, data, wanted)
     assert message in str(caught.value)
+
+
+def test_nan_is_found_where_a_files_statistics_hide_it(tmp_path):
+    path = tmp_path / "evaluation.parquet"
+    path.write_bytes(zlib.decompress(base64.b64decode(BY_ARROW)))
+    with pytest.raises(UsageError) as caught:
+        read_rows(path, Data())
+    assert str(caught.value) == "evaluation.parquet: row 2: column `truth` is empty, it needs a value"
 
 
 def test_lists_of_scores_follow_the_labels(tmp_path):

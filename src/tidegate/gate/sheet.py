@@ -64,8 +64,10 @@ def text_of(sheet: Sheet, name: str) -> str:
     if FLOAT.fullmatch(physical) or physical.startswith("DECIMAL"):
         value = f"{raw}::DOUBLE"
         whole = f"{value} = trunc({value}) and abs({value}) < 9e15"
+        # not isnan: DuckDB answers it by a file's statistics, from which other writers leave NaN out
+        is_nan = f"not isfinite({value}) and not isinf({value})"
         return (
-            f"(case when isnan({value}) then null when {whole} then {value}::BIGINT::VARCHAR "
+            f"(case when {is_nan} then null when {whole} then {value}::BIGINT::VARCHAR "
             f"else {value}::VARCHAR end)"
         )
     return f"{raw}::VARCHAR"
