@@ -108,7 +108,13 @@ def test_warnings_have_no_part_in_it(passing, blocked):
     assert answer(replace(passing, decision=decision)).words == "you may merge"
 
 
+def test_slices_are_one_reason(blocked):
+    parts = tuple(replace(blocked.decision.findings[1], slice=f"label={n}") for n in range(9))
+    said = answer(replace(blocked, decision=replace(blocked.decision, findings=parts))).sentence
+    assert said == "do not merge: the model got worse on `label=0`, -7.9 pp, and 8 more slices"
+
+
 def test_of_many_reasons_the_first_three_are_named(blocked):
-    findings = tuple(replace(blocked.decision.findings[1], slice=f"label={n}") for n in range(9))
-    said = answer(replace(blocked, decision=replace(blocked.decision, findings=findings))).sentence
-    assert said.endswith("`label=2`, -7.9 pp; and 6 more")
+    floors = tuple(replace(blocked.decision.findings[2], metric=f"m{n}", verdict="block") for n in range(9))
+    said = answer(replace(blocked, decision=replace(blocked.decision, findings=floors))).sentence
+    assert said.endswith("; `m2` stays below 90.0%; and 6 more")

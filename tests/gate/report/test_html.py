@@ -97,7 +97,7 @@ def test_the_policy_names_its_own_style_and_script_alone(blocked):
 def test_plots_draw_what_the_tables_say(blocked):
     points, numbers = Page(render_html(blocked)).data["metrics"]
     assert points["rows"][0] == {
-        "name": "accuracy", "tone": "bad", "value": -2.56, "low": -4.12, "high": pytest.approx(-1.19), "bound": -1.0,
+        "name": "accuracy", "tone": "bad", "value": -2.56, "low": -4.12, "high": -1.19, "bound": -1.0,
     }  # fmt: skip
     assert [row["name"] for row in numbers["rows"]] == ["log_loss", "brier", "calibration_error"]
     (slices,) = Page(render_html(blocked)).data["slices"]
@@ -107,8 +107,16 @@ def test_plots_draw_what_the_tables_say(blocked):
 def test_a_regression_has_slices_in_its_own_unit(blocked):
     report = replace(blocked, candidate=replace(blocked.candidate, task="regression"))
     (plot,) = Page(render_html(report)).data["slices"]
-    assert plot["title"] == "Change of mean absolute error"
+    assert plot["title"] == "Change of mean absolute error against live"
     assert plot["rows"][0]["value"] == blocked.slices[0].change
+
+
+def test_a_metric_of_two_rules_is_drawn_once(blocked):
+    floor = replace(blocked.comparisons[0], rule="at least 80.0%", low=-0.03, high=-0.02)
+    page = Page(render_html(replace(blocked, comparisons=(floor, *blocked.comparisons))))
+    rows = page.data["metrics"][0]["rows"]
+    assert [row["name"] for row in rows] == ["accuracy", "f1_macro", "balanced_accuracy"]
+    assert rows[0]["low"] == -4.12
 
 
 def test_nothing_to_plot_leaves_no_plot(first, nothing):

@@ -115,7 +115,7 @@ def test_what_changed_and_why_is_folded_below(blocked):
     page = render_markdown(blocked)
     for summary in (
         "32 rows newly wrong", "9 rows fixed", "Confusions that changed", "4 suspect labels", "Data that changed",
-        "Params that changed", "Steps", "Why stages ran", "Test budget: 23 of 32 submissions left", "What was tested",
+        "Params that changed", "Steps", "Stages", "Test budget: 23 of 32 submissions left", "What was tested",
         "Not covered",
     ):  # fmt: skip
         assert f"<details><summary>{summary}</summary>" in page

@@ -1,5 +1,6 @@
 """May I merge? The first line of a report in plain words: yes, no, or not yet, and why."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from tidegate.domain import Decision, Finding
@@ -16,7 +17,7 @@ FAILURES = {
     "tests": "{failed} of {cases} tests fail",
     "contract": "the data breaks {failed} of its contract",
 }
-NOUNS = {"style": ("complaint", "complaints"), "contract": ("rule", "rules")}
+NOUNS = {"style": "complaint", "contract": "rule"}
 UNNAMED = {
     "style": "the style check fails",
     "tests": "the tests fail",
@@ -62,7 +63,7 @@ def answer(report: Report) -> Answer:
     failed = tuple(
         _failure(step) for step in report.steps if step.outcome == "failed" and _speaks(step, decision)
     )
-    blocked = tuple(_cause(found) for found in _judged(decision, "block"))
+    blocked = _causes(_judged(decision, "block"))
     if failed or blocked:
         return Answer("bad", "do not merge", failed + blocked)
     waiting = tuple(_wait(found) for found in _judged(decision, "underpowered", "hold"))
@@ -109,9 +110,20 @@ def _failure(step: Step) -> str:
     failed = sum(case.outcome == "failed" for case in step.cases)
     if not failed or step.name not in FAILURES:
         return UNNAMED[step.name]
-    one, many = NOUNS.get(step.name, ("", ""))
-    counted = f"{failed:,} {one if failed == 1 else many}".strip()
+    counted = _plural(failed, NOUNS[step.name]) if step.name in NOUNS else f"{failed:,}"
     return FAILURES[step.name].format(failed=counted, cases=f"{len(step.cases):,}")
+
+
+def _causes(blocked: Sequence[Finding]) -> tuple[str, ...]:
+    """A cause a rule; of slices the first speaks for all."""
+    parts = [found for found in blocked if found.kind == "slices"]
+    more = f", and {_plural(len(parts) - 1, 'more slice')}" if len(parts) > 1 else ""
+    others = (found for found in blocked if found.kind != "slices" or found is parts[0])
+    return tuple(f"{_cause(found)}{more if found.kind == 'slices' else ''}" for found in others)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def _cause(found: Finding) -> str:

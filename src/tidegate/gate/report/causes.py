@@ -38,7 +38,7 @@ def repeats(report: Report) -> Section:
         for step in report.steps
         if step.repeats
     )
-    return listed("repeats", "Flaky repeats", said, rank=2)._replace(is_folded=False)
+    return listed("repeats", "Flaky repeats", said, rank=2)
 
 
 def data(report: Report) -> Section:
@@ -54,7 +54,7 @@ def params(report: Report) -> Section:
 def stages(report: Report) -> Section:
     """Why each stage ran again, or did not have to."""
     rows = tuple(map(_stage, report.stages))
-    return Section("stages", "Why stages ran", rows, ("stage", "what happened", "because", "took"), rank=5)
+    return Section("stages", "Stages", rows, ("stage", "what happened", "because", "took"), rank=5)
 
 
 def merge(report: Report) -> Section:
@@ -66,7 +66,7 @@ def missing(report: Report) -> Section:
     """What could not be told or measured, and why."""
     unmeasured = report.candidate.missing if report.candidate else {}
     said = (*report.missing, *(f"{quote(name)} is not measured: {why}" for name, why in unmeasured.items()))
-    return listed("missing", "What could not be told", said, rank=2)._replace(is_folded=False)
+    return listed("missing", "What could not be told", said, rank=2)
 
 
 def place_of(case: Case) -> str:
@@ -76,7 +76,7 @@ def place_of(case: Case) -> str:
 
 def took(seconds: float) -> str:
     """A duration for people; "" where none was measured."""
-    if seconds <= 0:
+    if seconds < 0.05:
         return ""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"

@@ -9,7 +9,9 @@ from tidegate.gate.report.sentence import clean, quote
 
 WIDEST = 24
 SHADES = 4
-COMPARED = "Candidate minus live: green is better, red is worse, the diagonal is right; an empty cell did not change."
+COMPARED = (
+    "Candidate minus live: green is better, red is worse, the diagonal is right. Small changes are left out."
+)
 ALONE = "How often the candidate answers so; the diagonal is right."
 
 

@@ -8,9 +8,9 @@ from tidegate.gate.report.section import Section, narrowed
 from tidegate.gate.report.sentence import quote
 
 ORDER = (
-    causes.failures, verdicts.metrics, verdicts.findings, verdicts.slices, causes.missing, causes.merge, causes.repeats,
-    behavior.broken, behavior.fixed, behavior.confusion, behavior.suspects, causes.data, causes.params, causes.steps,
-    causes.stages, verdicts.budget, verdicts.tested, verdicts.uncovered,
+    causes.failures, verdicts.metrics, verdicts.findings, verdicts.slices, causes.merge, causes.repeats,
+    behavior.broken, behavior.fixed, behavior.confusion, behavior.suspects, causes.data, causes.params, causes.stages,
+    causes.steps, causes.missing, verdicts.budget, verdicts.tested, verdicts.uncovered,
 )  # fmt: skip
 
 

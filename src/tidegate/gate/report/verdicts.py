@@ -95,12 +95,12 @@ def _account(account: Budget | None, left: int) -> Iterator[str]:
     if not account:
         return
     yield f"{account.asked} of {account.submissions} submissions on this test set are used, {account.passed} passed."
-    yield f"The next one passes at error {account.next_error:.3g}." if left else "Fresh labels are needed."
+    yield f"The next one is tested at error {account.next_error:.3g}." if left else "Fresh labels are needed."
 
 
 def _tested_at(decision: Decision | None) -> Iterator[str]:
     if decision and decision.error:
-        yield f"This was submission {decision.submission}, passing tested at error {decision.error:.3g}."
+        yield f"This was submission {decision.submission}, tested at error {decision.error:.3g}."
 
 
 def _metric(found: Comparison, n: int) -> Row:
