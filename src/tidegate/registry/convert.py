@@ -144,7 +144,10 @@ def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterat
     """The model of parts that are no bundle yet, asked for classes without names."""
     given = {**parts, CONTRACT: case.contract}
     bundle = Bundle("candidate", Path(), Manifest(FORMAT, "", {}), given, "")
-    model = open_model(bundle, record, labels=(), settings=case.config.runtime)
+    try:
+        model = open_model(bundle, record, labels=(), settings=case.config.runtime)
+    except TidegateError as error:
+        raise UsageError(case.record.source, error.message, hint=error.hint) from None
     with contextlib.closing(model):
         yield model
 
