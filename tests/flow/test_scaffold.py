@@ -1,6 +1,8 @@
 """`init`: what it writes, what it leaves alone, and that the same call finishes what a killed one began."""
 
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ import yaml
 
 from tidegate.cli.init import TEMPLATES
 from tidegate.errors import UsageError
+from tidegate.flow.repro import repro
 from tidegate.flow.scaffold import project_name, scaffold
+from tidegate.flow.suspects import list_suspects
 from tidegate.project import Ci, load_config
 
 
@@ -109,3 +113,16 @@ def test_the_workflow_keeps_the_report_and_the_ledger_but_never_the_signing_key(
         ".dvc/cache", ".tidegate/ledger.db", ".tidegate/bundles", ".tidegate/keys/trusted",
     ]  # fmt: skip
     assert steps[-1]["with"]["path"] == Ci().report
+
+
+@pytest.mark.slow
+def test_the_example_scores_every_class_so_that_suspect_labels_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scaffold(tmp_path, TEMPLATES, example="digits")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    repro(tmp_path)
+    found = list_suspects(tmp_path)
+    assert found.rows == 898
+    assert 0 < len(found.found) < 90
+    assert all(one.given != one.suggested for one in found.found)
