@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a socket: httptools parses, this keeps the order of replies and the bounds of size and time.
+"""HTTP/1.1 on a socket: requests are assembled, this keeps the order of replies and the bounds of time.
 
 A server on uvicorn spends two thirds of its time between the socket and the application; this front gives the
 application whole requests and writes each reply at once. Anything else can host the same application (`asgi`).
@@ -10,18 +10,14 @@ from collections import deque
 from email.utils import formatdate
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-import httptools
-
+from tidegate.serve.assembly import Assembly
 from tidegate.serve.reply import Reply, packed_body, render_head
-from tidegate.serve.request import HttpError, Packed, Request, unpacked
+from tidegate.serve.request import HttpError, Request
 
 if TYPE_CHECKING:
     import ssl
     from socket import socket
 
-MAX_TARGET_BYTES = 8_192
-MAX_HEADER_BYTES = 65_536
-MAX_HEADERS = 128
 MAX_PIPELINED = 16
 MAX_CONNECTIONS = 4096
 LINGER_S = 2.0
@@ -102,7 +98,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._front = front
         self._loop = loop
-        self._parser = httptools.HttpRequestParser(self)
+        self._assembly = Assembly(front.limits.body_bytes, self._take, self._go_on)
         self._transport: asyncio.Transport
         self._waiting: deque[Request | HttpError] = deque()
         self._task: asyncio.Task[Reply] | None = None
@@ -110,7 +106,6 @@ class Connection(asyncio.Protocol):
         self._is_over = self._is_deaf = self._is_blocked = False
         self._since = loop.time()
         self._blocked_at = 0.0
-        self._forget()
 
     # what asyncio calls
 
@@ -134,19 +129,16 @@ class Connection(asyncio.Protocol):
         """Bytes of requests."""
         if self._is_deaf:
             return
+        if not self._assembly.is_open:
+            self._since = self._loop.time()
         try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
+            self._assembly.feed(data)
+        except HttpError as error:
+            self._refuse(error)
+            return
+        if self._assembly.is_over:
             # a server may answer as if the client had not offered another protocol
             self._keeps, self._is_deaf = False, True
-            self._next()
-        except httptools.HttpParserCallbackError as error:
-            cause = error.__context__
-            self._refuse(
-                cause if isinstance(cause, HttpError) else HttpError(400, "the request is malformed")
-            )
-        except httptools.HttpParserError:
-            self._refuse(HttpError(400, "this is not HTTP/1.1"))
 
     def eof_received(self) -> bool:
         """The client sends nothing more; what it asked before is still answered."""
@@ -163,77 +155,24 @@ class Connection(asyncio.Protocol):
         self._is_blocked = False
         self._next()
 
-    # what httptools calls
-
-    def on_message_begin(self) -> None:
-        """A request begins."""
-        self._forget()
-        self._since = self._loop.time()
-        self._is_reading = True
-
-    def on_url(self, url: bytes) -> None:
-        """A part of the target."""
-        self._target += url
-        if len(self._target) > MAX_TARGET_BYTES:
-            raise HttpError(414, f"the target is longer than {MAX_TARGET_BYTES} bytes")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """A whole header; what comes after the body says nothing about it."""
-        if self._has_head:
-            return
-        self._header_bytes += len(name) + len(value)
-        self._headers[name.lower()] = value
-        self._header_count += 1
-        if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
-            raise HttpError(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes of them")
-
-    def on_headers_complete(self) -> None:
-        """The body is next."""
-        self._has_head = True
-        limit = self._front.limits.body_bytes
-        length = self._headers.get(b"content-length", b"0")
-        if len(length) > 20 or int(length) > limit:
-            found = length[:40].decode("latin-1")
-            raise HttpError(413, f"the body has {found} bytes, the limit is {limit}")
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
-            self._transport.write(CONTINUE)
-
-    def on_body(self, body: bytes) -> None:
-        """A part of the body."""
-        self._size += len(body)
-        limit = self._front.limits.body_bytes
-        if self._size > limit:
-            raise HttpError(413, f"the body is larger than the limit of {limit} bytes")
-        self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        """The request is whole."""
-        self._is_reading = False
-        self._since = self._loop.time()
-        self._keeps = self._keeps and self._parser.should_keep_alive()
-        method = self._parser.get_method().decode("latin-1")
-        self._waiting.append(self._whole(method))
-        if len(self._waiting) >= MAX_PIPELINED:
-            self._transport.pause_reading()
-        self._next()
-
     # what the front calls
 
     def check(self, now: float) -> None:
         """Close a connection that is slow in sending, or in reading, or idle."""
+        is_reading = self._assembly.is_open and not self._is_deaf
         if self._is_over and now - self._since > LINGER_S and not self._is_blocked:
             self._transport.close()
         elif self._is_blocked and now - self._blocked_at > WRITE_S:
             self.abort()
-        elif self._is_reading and now - self._since > (BODY_S if self._has_head else HEAD_S):
+        elif is_reading and now - self._since > (BODY_S if self._assembly.has_head else HEAD_S):
             self._refuse(HttpError(408, "the request did not arrive in time"))
-        elif not (self._is_reading or self._is_over) and self._is_idle() and now - self._since > IDLE_S:
+        elif not (is_reading or self._is_over) and self._is_idle() and now - self._since > IDLE_S:
             self._transport.close()
 
     def finish(self) -> None:
         """Close after the request that runs, at once when none does."""
         self._keeps = False
-        if self._is_idle() and not self._is_reading:
+        if self._is_idle() and not self._assembly.is_open:
             self._transport.close()
 
     def abort(self) -> None:
@@ -243,24 +182,17 @@ class Connection(asyncio.Protocol):
 
     # requests and replies
 
-    def _forget(self) -> None:
-        self._target = b""
-        self._headers: dict[bytes, bytes] = {}
-        self._header_bytes = self._header_count = self._size = 0
-        self._body: list[bytes] = []
-        self._has_head = self._is_reading = False
+    def _take(self, request: Request | HttpError, *, keeps: bool) -> None:
+        """A request is whole."""
+        self._keeps = self._keeps and keeps
+        self._waiting.append(request)
+        if len(self._waiting) >= MAX_PIPELINED:
+            self._transport.pause_reading()
+        self._next()
 
-    def _whole(self, method: str) -> Request | HttpError:
-        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        target = self._target.split(b"?", 1)[0]
-        try:
-            path = target.decode("ascii")
-            body = unpacked(Packed(body, self._headers), limit=self._front.limits.body_bytes)
-        except UnicodeDecodeError:
-            return HttpError(400, "the target is not ASCII")
-        except HttpError as error:
-            return error
-        return Request(method, path, self._headers, body, time.time())
+    def _go_on(self) -> None:
+        """The client waits for a word before it sends a body."""
+        self._transport.write(CONTINUE)
 
     def _is_idle(self) -> bool:
         return self._task is None and not self._waiting
@@ -304,7 +236,7 @@ class Connection(asyncio.Protocol):
 
         Where a next request would begin is unknown.
         """
-        self._keeps, self._is_deaf, self._is_reading = False, True, False
+        self._keeps, self._is_deaf = False, True
         self._waiting.append(error)
         self._next()
 

@@ -1,0 +1,112 @@
+"""From the bytes of a connection to whole requests: httptools parses, this bounds what is kept."""
+
+import time
+from typing import Protocol
+
+import httptools
+
+from tidegate.serve.request import HttpError, Packed, Request, unpacked
+
+MAX_TARGET_BYTES = 8_192
+MAX_HEADER_BYTES = 65_536
+MAX_HEADERS = 128
+
+
+class Take(Protocol):
+    """Who takes requests as they become whole, or what is wrong with one; `keeps` is whether more may follow."""
+
+    def __call__(self, request: Request | HttpError, *, keeps: bool) -> None:
+        """One request."""
+
+
+class GoOn(Protocol):
+    """Who tells a client that waits for it to send its body."""
+
+    def __call__(self) -> None:
+        """Now."""
+
+
+class Assembly:
+    """The request that is coming in; its `on_` methods are what httptools calls.
+
+    `is_open` while a request has begun and is not whole, `has_head` once its headers are, `is_over` when the
+    client offered another protocol, after which no more requests can be read.
+    """
+
+    def __init__(self, limit: int, take: Take, go_on: GoOn) -> None:
+        self.is_open = self.has_head = self.is_over = False
+        self._limit = limit
+        self._take = take
+        self._go_on = go_on
+        self._parser = httptools.HttpRequestParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """More bytes; HttpError 400, 413, 414 or 431 for what is no request or too large."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self.is_over = True
+        except httptools.HttpParserCallbackError as error:
+            cause = error.__context__
+            raise (
+                cause if isinstance(cause, HttpError) else HttpError(400, "the request is malformed")
+            ) from None
+        except httptools.HttpParserError:
+            raise HttpError(400, "this is not HTTP/1.1") from None
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._target = b""
+        self._headers: dict[bytes, bytes] = {}
+        self._header_bytes = self._header_count = self._size = 0
+        self._body: list[bytes] = []
+        self.is_open, self.has_head = True, False
+
+    def on_url(self, url: bytes) -> None:
+        """A part of the target."""
+        self._target += url
+        if len(self._target) > MAX_TARGET_BYTES:
+            raise HttpError(414, f"the target is longer than {MAX_TARGET_BYTES} bytes")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header; what comes after the body says nothing about it."""
+        self._header_bytes += len(name) + len(value)
+        self._header_count += 1
+        if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
+            raise HttpError(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes of them")
+        if not self.has_head:
+            self._headers[name.lower()] = value
+
+    def on_headers_complete(self) -> None:
+        """The body is next."""
+        self.has_head = True
+        length = self._headers.get(b"content-length", b"0")
+        if len(length) > 20 or int(length) > self._limit:
+            found = length[:40].decode("latin-1")
+            raise HttpError(413, f"the body has {found} bytes, the limit is {self._limit}")
+        if self._headers.get(b"expect", b"").lower() == b"100-continue":
+            self._go_on()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._size += len(body)
+        if self._size > self._limit:
+            raise HttpError(413, f"the body is larger than the limit of {self._limit} bytes")
+        self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self.is_open = False
+        self._take(self._whole(), keeps=self._parser.should_keep_alive())
+
+    def _whole(self) -> Request | HttpError:
+        body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        method = self._parser.get_method().decode("latin-1")
+        try:
+            path = self._target.split(b"?", 1)[0].decode("ascii")
+            body = unpacked(Packed(body, self._headers), limit=self._limit)
+        except UnicodeDecodeError:
+            return HttpError(400, "the target is not ASCII")
+        except HttpError as error:
+            return error
+        return Request(method, path, self._headers, body, time.time())
