@@ -205,6 +205,8 @@ def _kept(case: Case, trials: Sequence[Trial]) -> str:
     source, form = case.record.source, case.record.format
     if form == ONNX:
         return f"{source}, ONNX as it came"
+    if form == PREDICTOR:
+        return f"{case.config.model.predictor}, Python in a process of its own"
     why = "; ".join(f"{trial.attempt.precision}: {_tell(trial.attempt)}" for trial in trials)
     told = f"{source} stays {FORMATS[form].title}" + (f", as ONNX {why}" if why else "")
     if case.config.model.convert == "require":

@@ -44,6 +44,7 @@ class Custom:
 def load(load: Load) -> Custom:
     """An object of the class, with its artifacts loaded."""
     artifacts = Path(load.files) / ARTIFACTS
+    artifacts.mkdir(exist_ok=True)
     predictor = _find(Path(load.files) / MODULE, load.name, artifacts)()
     predictor.load(artifacts)
     return Custom(predictor, load.features)
