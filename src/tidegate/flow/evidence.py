@@ -148,7 +148,7 @@ class ReleaseWatch:
 def watch_rollout(config: Config, layout: Layout, rollout: Rollout) -> RolloutWatch:
     """The watch of a rollout; TidegateError when its candidate cannot be opened or served."""
     bundle = _open(config, layout, rollout.candidate)
-    load_model(bundle)
+    load_model(bundle, settings=config.runtime).close()
     return RolloutWatch(layout, rollout, bundle)
 
 
