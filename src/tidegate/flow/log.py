@@ -37,8 +37,8 @@ from tidegate.store.predictions import (
     trim,
 )
 
-LOOK_S = 30.0
-MOST_BYTES = 256 << 20
+LOOK_S = 10.0
+MOST_BYTES = 64 << 20
 KEY_BYTES = 32
 NICENESS = 10
 
@@ -138,7 +138,7 @@ def main(root: str) -> None:
 
 
 def _waiting_bytes(root: Path) -> int:
-    return sum(size.segment_bytes for size in log_size(Layout(root).log))
+    return sum(size.closed_bytes for size in log_size(Layout(root).log))
 
 
 def _entries(project: str, gone: Iterable[Trimmed]) -> list[Entry]:

@@ -58,11 +58,12 @@ class Trimmed(NamedTuple):
 
 
 class Size(NamedTuple):
-    """What the folder holds of one stream."""
+    """What the folder holds of one stream; `closed_bytes` are those of segments that wait to be compacted."""
 
     stream: str
     segments: int
     segment_bytes: int
+    closed_bytes: int
     open_segments: int
     parquet: int
     parquet_bytes: int
@@ -108,8 +109,10 @@ def _size(stream: str, files: Sequence[LogFile]) -> Size:
     segments = [file for file in files if file.is_segment]
     parquet = [file for file in files if not file.is_segment]
     oldest = min((file.first / 1e6 for file in files), default=None)
-    is_open = sum(not is_closed(file) for file in segments)
-    return Size(stream, len(segments), _bytes(segments), is_open, len(parquet), _bytes(parquet), oldest)
+    closed = [file for file in segments if is_closed(file)]
+    sizes = (_bytes(segments), _bytes(closed))
+    is_open = len(segments) - len(closed)
+    return Size(stream, len(segments), *sizes, is_open, len(parquet), _bytes(parquet), oldest)
 
 
 def _bytes(files: Iterable[LogFile]) -> int:

@@ -16,7 +16,7 @@ from tidegate.store.predictions.frames import make_frame
 if TYPE_CHECKING:
     import asyncio
 
-SEGMENT_BYTES = 64 << 20
+SEGMENT_BYTES = 16 << 20
 ROTATE_S = 3600.0
 
 
