@@ -14,6 +14,8 @@ LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
 DVC := $(TOOLS)/dvc/bin/dvc
 DATACONTRACT := $(TOOLS)/datacontract/bin/datacontract
+MODEL_SIGNING := $(TOOLS)/model-signing/bin/model_signing
+JUDGES := $(DVC) $(DATACONTRACT) $(MODEL_SIGNING)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format type layers bench docs tools wheel clean distclean
@@ -24,7 +26,7 @@ help: ## Show this list
 demo: $(LOCAL) ## Run the main job on real images and print its transcript
 	$(BIN)/python demo/run.py
 
-test: $(DEV) $(DVC) $(DATACONTRACT) ## Run the whole test suite
+test: $(DEV) $(JUDGES) ## Run the whole test suite
 	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(DEV) ## Check rules and format
@@ -47,7 +49,7 @@ bench: $(DEV) $(DVC) ## Run every benchmark; each prints its figures beside its 
 docs: $(DEV) ## Write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
-tools: $(DVC) $(DATACONTRACT) ## Install the programs that tests compare with (dvc, datacontract)
+tools: $(JUDGES) ## Install the programs that tests compare with, each in an environment of its own
 
 wheel: $(DEV) ## Build the wheel and the source archive into dist
 	$(BIN)/python -m build
@@ -81,3 +83,8 @@ $(DVC):
 $(DATACONTRACT):
 	$(PYTHON) -m venv $(TOOLS)/datacontract
 	$(TOOLS)/datacontract/bin/python -m pip --disable-pip-version-check install --quiet 'datacontract-cli>=1.2,<2'
+
+$(MODEL_SIGNING):
+	$(PYTHON) -m venv $(TOOLS)/model-signing
+	$(TOOLS)/model-signing/bin/python -m pip --disable-pip-version-check install --quiet \
+	  'model-signing>=1.1,<2' 'pyopenssl>=24' 'securesystemslib[crypto]>=1'
