@@ -44,6 +44,11 @@ class Item(NamedTuple):
         return self.md5, self.kind if self.md5 else ""
 
     @property
+    def recorded(self) -> str | None:
+        """The hash as it is printed."""
+        return self.md5 or None
+
+    @property
     def shown(self) -> str:
         """The path as it is printed."""
         return f"{self.at}/" if self.is_folder else self.at
@@ -162,27 +167,34 @@ def _fetch_lists(project: Project, hashes: list[Hashed]) -> None:
 
 def _compare(before: Items, after: Items) -> Rows:
     """Below a directory that one side does not know nothing is told."""
-    unknown = tuple(f"{at}/" for side in (before, after) for at, item in side.items() if item.unknown)
-    known = [
-        at for at in before.keys() | after.keys() if not at.startswith(unknown) and _is_told(before.get(at))
-    ]
+    known = _known(before, after)
     both = [(before[at], after[at]) for at in known if at in before and at in after]
     gone = [before[at] for at in known if at not in after]
     come = [after[at] for at in known if at not in before]
     rows: Rows = {state: [] for state in ("added", "deleted", "modified", "renamed", "not in cache")}
-    rows["modified"] = [
-        _row(was.shown, {"old": was.md5 or None, "new": now.md5 or None})
-        for was, now in both
-        if was.content != now.content
-    ]
+    rows["modified"] = [_modified(was, now) for was, now in both if was.content != now.content]
     for was, now in _pair(gone, come):
-        if was and now:
-            rows["renamed"].append(_row({"old": was.shown, "new": now.shown}, was.md5 or None))
-        elif was:
-            rows["deleted"].append(_row(was.shown, was.md5 or None))
-        elif now:
-            rows["added"].append(_row(now.shown, now.md5 or None))
+        state, row = _moved(was, now)
+        rows[state].append(row)
     return {state: _sorted(found) for state, found in rows.items()}
+
+
+def _modified(was: Item, now: Item) -> dict[str, Any]:
+    return _row(was.shown, {"old": was.recorded, "new": now.recorded})
+
+
+def _moved(was: Item | None, now: Item | None) -> tuple[str, dict[str, Any]]:
+    """What happened to something that is on one side, or, renamed, on both."""
+    if was is None or now is None:
+        (item,) = (one for one in (was, now) if one)
+        return "deleted" if was else "added", _row(item.shown, item.recorded)
+    return "renamed", _row({"old": was.shown, "new": now.shown}, was.recorded)
+
+
+def _known(before: Items, after: Items) -> list[str]:
+    unknown = tuple(f"{at}/" for side in (before, after) for at, item in side.items() if item.unknown)
+    every = before.keys() | after.keys()
+    return [at for at in every if not at.startswith(unknown) and _is_told(before.get(at))]
 
 
 def _is_told(item: Item | None) -> bool:

@@ -25,6 +25,7 @@ from tidegate.pipeline.work import dvc_locks
 from tidegate.store.refs import NOW, Revisions
 
 GRACE_S = 600.0
+_TOP = re.compile(r"(files/md5/)?[0-9a-f]{2}")
 _KEY = re.compile(r"(files/md5/)?[0-9a-f]{2}/[0-9a-f]{30}(\.dir)?")
 
 
@@ -189,13 +190,12 @@ def _sweep_cache(cache: ObjectCache, kept: set[str], sweep: Sweep) -> Swept:
 
 def cached_objects(cache: ObjectCache) -> Iterator[tuple[str, os.stat_result]]:
     """Key and stat of every object, of both layouts; nothing else that lies in the cache."""
-    for layout in ("files/md5/", ""):
-        for name in _names(f"{cache.folder}/{layout}"):
-            if len(name) == 2:
-                for inner in _names(f"{cache.folder}/{layout}{name}"):
-                    key = f"{layout}{name}/{inner}"
-                    if _KEY.fullmatch(key):
-                        yield key, os.stat(f"{cache.folder}/{key}")  # noqa: PTH116
+    tops = [f"{layout}{name}" for layout in ("files/md5/", "") for name in _names(f"{cache.folder}/{layout}")]
+    for top in tops:
+        inner = _names(f"{cache.folder}/{top}") if _TOP.fullmatch(top) else []
+        for key in (f"{top}/{name}" for name in inner):
+            if _KEY.fullmatch(key):
+                yield key, os.stat(f"{cache.folder}/{key}")  # noqa: PTH116
 
 
 def _names(folder: str) -> list[str]:

@@ -77,15 +77,24 @@ def _refuse_odd(project: Project, place: Place, *, must_exist: bool) -> None:
         raise UsageError(at, "is not inside the project, expected a path below its root", hint=hint)
     if at.endswith(DATA_SUFFIX) or os.path.basename(at) == PIPELINE:  # noqa: PTH119
         raise UsageError(at, "is named like a file of stages, expected data")
-    links = [above for above in _parents(at) if (root / above).is_symlink()]
-    if links or ((root / at).is_symlink() and (root / at).is_dir()):
-        found = f"`{links[0] if links else at}` is a link to a directory, expected the directory itself"
+    link = _link_on(project, at)
+    if link:
+        found = f"`{link}` is a link to a directory, expected the directory itself"
         raise UsageError(at, found, hint="add the path that it leads to")
     is_folder = (root / at).is_dir()
     if ignore_rules(root, project.files.memory).hides_deep(f"{at}/" if is_folder else at):
         raise UsageError(at, "is hidden by .dvcignore, expected data that DVC sees")
     if must_exist and place.at == place.top and not os.path.lexists(root / at):
         raise NotFoundError(at, "does not exist, expected a file or a directory")
+
+
+def _link_on(project: Project, at: str) -> str:
+    """The first link on the way to a path, or the path itself where it is a link to a directory; "" for none."""
+    root = project.root
+    links = [above for above in _parents(at) if (root / above).is_symlink()]
+    if (root / at).is_symlink() and (root / at).is_dir():
+        links.append(at)
+    return links[0] if links else ""
 
 
 def _refuse_overlap(project: Project, place: Place, others: list[str]) -> None:

@@ -49,17 +49,23 @@ def _has_pipeline(project: Project, here: str) -> bool:
     return from_here(here, PIPELINE) in project.pipelines.files
 
 
+def _places(project: Project, keys: tuple[str, ...]) -> list[str]:
+    """Where the deps and outs of stages lie, each once."""
+    stages = [project.stages[key] for key in keys]
+    ends = [one.at for stage in stages for one in stage.deps] + [
+        one.at for stage in stages for one in stage.outs
+    ]
+    return [at for at in dict.fromkeys(ends) if not is_url(at)]
+
+
 def _looked_at(project: Project, keys: tuple[str, ...]) -> list[tuple[str, str]]:
     root, cache = project.root, project.cache.folder
-    stages = [project.stages[key] for key in keys]
-    paths = [dep.at for stage in stages for dep in stage.deps] + [
-        out.at for stage in stages for out in stage.outs
-    ]
+    paths = _places(project, keys)
     looked = [("D" if path.endswith("/") else "F", path) for path in project.source.looked]
     looked += [("F", str(level_file(root, level))) for level in LEVELS]
     looked += [("F", name) for name in (".dvcignore", ".git/info/exclude", ".tidegate/run/repro.json")]
-    trees = [path for path in dict.fromkeys(paths) if not is_url(path) and (root / path).is_dir()]
-    looked += [("F", path) for path in dict.fromkeys(paths) if not is_url(path) and path not in trees]
+    trees = [path for path in paths if (root / path).is_dir()]
+    looked += [("F", path) for path in paths if path not in trees]
     looked += [("T", path) for path in trees]
     looked += [("F", f"{above}/{IGNORE_FILE}") for tree in trees for above in (*parents(tree), tree)]
     objects = cache / "files" / "md5"

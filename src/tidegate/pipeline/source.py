@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -84,7 +85,7 @@ def describes_stages(at: str) -> bool:
 
 def _walk(files: Files, prune: Prune, looked: dict[str, None]) -> Iterator[str]:
     """Top down, files of a directory before its subdirectories, as DVC walks."""
-    unseen: frozenset[str] | None = None
+    unseen = cache(partial(_ignored_by_git, files.root))  # asked for only where there are subdirectories
     is_nested = rules_nested(files.root)
     waiting = [("", ignore_rules(files.root, files.memory))]
     while waiting:
@@ -98,9 +99,7 @@ def _walk(files: Files, prune: Prune, looked: dict[str, None]) -> Iterator[str]:
             rules = rules.within(folder[:-1])
         yield from (at for name in names if describes_stages(at := f"{folder}{name}") and not rules.hides(at))
         inner = [at for name in folders if not rules.hides(at := f"{folder}{name}/") and not is_nested(at)]
-        if inner and unseen is None:
-            unseen = _ignored_by_git(files.root)
-        waiting += [(at, rules) for at in reversed(inner) if at not in (unseen or ())]
+        waiting += [(at, rules) for at in reversed(inner) if at not in unseen()]
 
 
 def _entries(folder: Path) -> tuple[list[str], list[str]]:

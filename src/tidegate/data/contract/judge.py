@@ -11,6 +11,9 @@ from tidegate.data.contract.terms import Run
 from tidegate.data.contract.value import WRONG, Breach, Read, breach_of, is_finite, reader_of
 from tidegate.errors import did_you_mean
 
+# what leaves a value that no rule between columns can be asked about
+UNREAD = ("type", "required", "finite")
+
 
 class RowRun(NamedTuple):
     """A compiled rule between columns."""
@@ -79,13 +82,13 @@ class Judge(NamedTuple):
                 found += [broken.of(path, f"is {short(value)}") for broken in _broken(column, read)]
             elif column.required:
                 found.append(column.required.of(path, "is null" if name in row else "is missing"))
-        if self.rules and not any(one.rule in ("type", "required", "finite") for one in found):
-            found += [
-                said.of(path, f"rule `{rule.name}` is false")
-                for rule, said in self.rules
-                if rule.run(values) is False
-            ]
+        if self.rules and not any(one.rule in UNREAD for one in found):
+            found += self._false(values, path)
         return tuple(found)
+
+    def _false(self, values: Mapping[str, Any], path: str) -> list[Violation]:
+        false = [(rule, said) for rule, said in self.rules if rule.run(values) is False]
+        return [said.of(path, f"rule `{rule.name}` is false") for rule, said in false]
 
     def _unknown(self, row: Mapping[str, Any], path: str) -> Iterator[Violation]:
         if self.unknown is None:

@@ -57,31 +57,33 @@ def count_broken(facts: Mapping[str, Facts], cell: Cell, check: Check) -> int | 
     known = facts.get(cell.column.name)
     if known is None:
         return None
-    is_float = FLOAT.fullmatch(cell.physical) is not None
-    nans = known.nans if is_float else 0
+    if not FLOAT.fullmatch(cell.physical):
+        known = known._replace(nans=0)
     if check.rule == "required":
-        return _sum(known.nulls, nans if cell.column.is_nan_missing else 0)
+        return _sum(known.nulls, known.nans if cell.column.is_nan_missing else 0)
+    if check.rule == "finite":
+        return 0 if known.nans == 0 and _keeps(known, cell, Range()) else None
+    return 0 if check.rule == "range" and _keeps(known, cell, check.argument) else None
+
+
+def _keeps(known: Facts, cell: Cell, limits: Range) -> bool:
+    """Whether all values but null and NaN are sure to be finite and in a range."""
+    is_float = FLOAT.fullmatch(cell.physical) is not None
     is_number = is_float or INTEGER.fullmatch(cell.physical) is not None
-    if check.rule not in ("finite", "range") or not is_number or cell.value != cell.raw:
-        return None
-    if check.rule == "finite" and nans != 0:
-        return None
-    limits = check.argument if check.rule == "range" else Range()
-    return 0 if known.is_bounded and _is_within(known, limits, is_exact=is_float) else None
+    if not is_number or cell.value != cell.raw or not known.is_bounded:
+        return False
+    return known.low is None or _is_within((known.low, known.high), limits, is_exact=is_float)
 
 
 def _sum(nulls: int | None, nans: int | None) -> int | None:
     return None if nulls is None or nans is None else nulls + nans
 
 
-def _is_within(known: Facts, limits: Range, *, is_exact: bool) -> bool:
-    """Whether all values are finite and in a range; an integer that became a double must be the same number."""
-    low, high = known.low, known.high
-    if low is None or high is None:
-        return True
-    if not (math.isfinite(low) and math.isfinite(high)):
-        return False
-    if not is_exact and max(abs(low), abs(high)) >= EXACT:
+def _is_within(ends: tuple[float, float], limits: Any, *, is_exact: bool) -> bool:
+    """Whether both ends are finite and in a range; an integer that became a double must be the same number."""
+    low, high = ends
+    largest = math.inf if is_exact else EXACT
+    if not (abs(low) < largest and abs(high) < largest):
         return False
     below = limits.low is not None and (low <= limits.low if limits.is_low_open else low < limits.low)
     above = limits.high is not None and (high >= limits.high if limits.is_high_open else high > limits.high)
