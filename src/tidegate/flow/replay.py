@@ -115,8 +115,8 @@ def prepare(config: Config, root: Path, *, shift: str | None = None) -> list[Exc
     names = [name for name in table.columns if name not in (config.data.id, config.data.label)]
     cells = [table.values[name] for name in names]
     if shift:
-        rows = table.numbers(names)
-        cells = SHIFTS[shift](rows, rows.min(axis=0), rows.max(axis=0)).T.tolist()
+        numbers = table.numbers(names)
+        cells = SHIFTS[shift](numbers, numbers.min(axis=0), numbers.max(axis=0)).T.tolist()
     if config.data.label not in table.values:
         raise UsageError(config.data.heldout, f"no column `{config.data.label}`", hint="set data.label")
     truths = [str(value) for value in table.values[config.data.label]]
