@@ -102,3 +102,8 @@ def test_a_contract_that_cannot_be_read_is_named(project, write, room):
     write(project, "contract.odcs.yaml", "kind: [\n")
     with pytest.raises(UsageError, match=r"^contract\.odcs\.yaml:"):
         check_contract(room(project), [])
+
+
+def test_what_would_be_checked_is_told(project, agree):
+    agree(project)
+    assert foresee_contract(project, load_config(project)).says == "check 2 files against contract.odcs.yaml"

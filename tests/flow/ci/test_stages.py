@@ -1,6 +1,7 @@
 """Only what changes affect runs, in time, and what comes from the cache keeps the contract."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -145,3 +146,9 @@ def test_results_are_no_inputs_but_sources_are(pipeline, write, room, git):
     assert take(pipeline, room)[0].inputs == before
     write(pipeline, "other.txt", "2\n")
     assert take(pipeline, room)[0].inputs != before
+
+
+def test_it_works_in_any_thread_where_signals_are_not_heard(pipeline, room):
+    with ThreadPoolExecutor(1) as pool:
+        ended, _ = pool.submit(take, pipeline, room).result(timeout=60)
+    assert ended.outcome == "passed"

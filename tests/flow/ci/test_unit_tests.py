@@ -122,3 +122,9 @@ def test_options_that_pytest_was_given_before_stay(project, write, room, monkeyp
     write(project, "tests/test_a.py", "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n")
     monkeypatch.setenv("PYTEST_ADDOPTS", "-k test_b")
     assert [case.name for case in check_tests(room(project)).cases] == ["tests/test_a.py::test_b"]
+
+
+def test_an_empty_text_switches_them_off(project, write, configure, room):
+    write(project, "tests/test_a.py", "def test_a():\n    assert False\n")
+    configure(project, 'tests = ""')
+    assert check_tests(room(project)).because == "ci.tests is empty"
