@@ -1,29 +1,18 @@
-"""The Open Inference Protocol v2 over gRPC, behind the same service as every front.
-
-Tensors come typed or raw, never mixed, and go back as they came.
-"""
+"""The Open Inference Protocol v2 over gRPC, behind the same service as every front."""
 
 import math
 import secrets
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.domain import AccessRole
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError, missing_extra
 from tidegate.serve.access import DeniedError, bearer
 from tidegate.serve.engine import Answered, LateError
-from tidegate.serve.oip import (
-    Inference,
-    Output,
-    check_outputs,
-    chosen_outputs,
-    model_metadata,
-    read_timeout,
-    refuse_unsupported,
-    server_metadata,
-)
+from tidegate.serve.message import read_infer, render_infer
+from tidegate.serve.oip import model_metadata, require_outputs, server_metadata
 from tidegate.serve.parse import check_request_id
 from tidegate.serve.protobuf import SERVICE, message_classes
 from tidegate.serve.repository import list_versions, load_named, unload_named
@@ -31,26 +20,11 @@ from tidegate.serve.route import Arm
 from tidegate.serve.rows import tensor_rows
 from tidegate.serve.service import UNIT_LENGTH, Caller, Service
 from tidegate.serve.shape import Matrix, Shape
-from tidegate.serve.tensor import Tensor, decode_raw, decode_typed, encode_raw
 
 if TYPE_CHECKING:
     import grpc
     import grpc.aio
 
-CONTENTS = {
-    "BOOL": "bool_contents",
-    "INT8": "int_contents",
-    "INT16": "int_contents",
-    "INT32": "int_contents",
-    "INT64": "int64_contents",
-    "UINT8": "uint_contents",
-    "UINT16": "uint_contents",
-    "UINT32": "uint_contents",
-    "UINT64": "uint64_contents",
-    "FP32": "fp32_contents",
-    "FP64": "fp64_contents",
-    "BYTES": "bytes_contents",
-}
 CODES = {NotFoundError: "NOT_FOUND", UsageError: "INVALID_ARGUMENT", UnavailableError: "UNAVAILABLE"}
 DENIALS: dict[int, str] = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED"}
 STATUSES = {
@@ -59,8 +33,10 @@ STATUSES = {
     "NOT_FOUND": 404,
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
+    "CANCELLED": 499,
     **{code: status for status, code in DENIALS.items()},
 }
+FAULT = "internal error, see the log of the gateway"
 MAX_STREAMS = 256
 MAX_METADATA_BYTES = 16_384
 
@@ -117,13 +93,13 @@ class Front:
 
     async def unary(self, name: str, request: Message, context: "Context") -> Message:
         """One call, counted; a failure becomes its status."""
-        began, status = time.perf_counter(), "OK"
-        role = ""
+        began, status, role = time.perf_counter(), "CANCELLED", ""
         try:
             reply, answered = await self._reply(name, request, _call(context))
             if answered:
                 role = answered.arm.role
                 context.set_trailing_metadata(_arm_metadata(answered))
+            status = "OK"
             return reply
         except TidegateError as error:
             status = _code(error)
@@ -131,22 +107,38 @@ class Front:
         except Exception:  # a fault of ours must reach the client as a status and the log as a trace
             traceback.print_exc()
             status = "INTERNAL"
-            await context.abort(_grpc_code(status), "internal error, see the log of the gateway")
+            await context.abort(_grpc_code(status), FAULT)
         finally:
             seconds = time.perf_counter() - began
             self._service.metrics.count(f"grpc {name}", STATUSES.get(status, 500), role, seconds=seconds)
 
     async def stream(self, requests: AsyncIterator[Message], context: "Context") -> AsyncIterator[Message]:
         """Answer requests of a stream in their order; a bad one is told and does not end the stream."""
-        reply = message_classes()["ModelStreamInferResponse"]
         async for request in requests:
-            try:
-                call = _call(context)
-                self._admit("ModelInfer", call)
-                found, _ = await self._infer(request, call)
-                yield reply(infer_response=found)
-            except TidegateError as error:
-                yield reply(error_message=str(error))
+            yield await self._streamed(request, _call(context))
+
+    async def _streamed(self, request: Message, call: Call) -> Message:
+        """One reply of a stream, counted; Triton's clients wait for the mark of the last one to a request."""
+        began, status, role = time.perf_counter(), "CANCELLED", ""
+        reply = message_classes()["ModelStreamInferResponse"]()
+        try:
+            self._admit("ModelInfer", call)
+            found, answered = await self._infer(request, call)
+            reply.infer_response.CopyFrom(found)
+            status, role = "OK", answered.arm.role
+        except TidegateError as error:
+            status, reply.error_message = _code(error), str(error)
+        except Exception:  # a fault of ours must reach the client as a sentence and the log as a trace
+            traceback.print_exc()
+            status, reply.error_message = "INTERNAL", FAULT
+        finally:
+            seconds = time.perf_counter() - began
+            self._service.metrics.count(
+                "grpc ModelStreamInfer", STATUSES.get(status, 500), role, seconds=seconds
+            )
+        reply.infer_response.id = reply.infer_response.id or request.id
+        reply.infer_response.parameters["triton_final_response"].bool_param = True
+        return reply
 
     async def _reply(self, name: str, request: Message, call: Call) -> tuple[Message, Answered | None]:
         self._admit(name, call)
@@ -181,7 +173,7 @@ class Front:
             case "RepositoryIndex":
                 return reply(models=list_versions(service, only_ready=request.ready))
             case "RepositoryModelLoad":
-                load_named(service, request.second or request.first)
+                load_named(service, request.second or request.first, request.parameters)
                 return reply(model_name=request.second or request.first, isLoaded=True)
         unload_named(service, request.second or request.first)
         return reply()
@@ -190,15 +182,16 @@ class Front:
         service = self._service
 
         def parse(arm: Arm, shape: Shape) -> Matrix:
+            require_outputs(asked, arm.model)
             return tensor_rows(asked.tensors, arm.model.inputs, shape, max_rows=service.settings.max_rows)
 
         pinned = service.named(request.model_name, request.model_version)
-        asked = _read(request)
+        asked = read_infer(request)
         name = asked.id or call.metadata.get("x-request-id") or secrets.token_hex(8)
         unit = call.metadata.get(self._unit_name, "")[:UNIT_LENGTH] if self._unit_name else ""
         caller = Caller(check_request_id(name), unit, time.time(), min(asked.timeout_s, call.left_s))
         answered = await service.predict(parse, caller, pinned=pinned)
-        return _render(request.model_name, name, answered, asked), answered
+        return render_infer(request.model_name, name, answered, asked), answered
 
 
 def _handlers(front: Front) -> "grpc.GenericRpcHandler":
@@ -243,64 +236,6 @@ def _is_met(look: Callable[[], object]) -> bool:
     except (NotFoundError, UnavailableError):
         return False
     return True
-
-
-def _read(request: Message) -> Inference:
-    """The request as every front has it. Raises UsageError naming the field that is wrong."""
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
-        found = f"{len(raw)} raw tensors for {len(request.inputs)} inputs, expected one each"
-        raise UsageError("raw_input_contents", found)
-    if not request.inputs:
-        raise UsageError("inputs", "0 tensors, expected at least one")
-    parameters = _parameters(request.parameters)
-    refuse_unsupported(parameters)
-    names = [output.name for output in request.outputs]
-    check_outputs(names)
-    return Inference(
-        check_request_id(request.id, "id") if request.id else "",
-        tuple(_tensor(one, f"inputs[{i}]", raw[i] if raw else None) for i, one in enumerate(request.inputs)),
-        tuple(Output(name, bool(raw)) for name in names),
-        bool(raw),
-        read_timeout(parameters),
-    )
-
-
-def _parameters(given: Mapping[str, Message]) -> dict[str, Any]:
-    found = {}
-    for name, parameter in given.items():
-        choice = parameter.WhichOneof("parameter_choice")
-        found[name] = getattr(parameter, choice) if choice else None
-    return found
-
-
-def _tensor(given: Message, where: str, raw: bytes | None) -> Tensor:
-    shape = tuple(given.shape)
-    if raw is not None:
-        if given.HasField("contents") and given.contents.ListFields():
-            raise UsageError(f"{where}.contents", "typed contents beside raw ones, expected either")
-        values = decode_raw(raw, given.datatype, shape, where)
-    else:
-        field = CONTENTS.get(given.datatype)
-        if field is None and given.datatype == "FP16":
-            raise UsageError(f"{where}.datatype", "FP16 has no typed contents, send raw ones")
-        cells: Sequence[Any] = getattr(given.contents, field) if field else ()
-        values = decode_typed(cells, given.datatype, shape, where)
-    return Tensor(given.name, given.datatype, shape, values, f"{where}.data")
-
-
-def _render(endpoint: str, request: str, answered: Answered, asked: Inference) -> Message:
-    reply = message_classes()["ModelInferResponse"](
-        model_name=endpoint, model_version=str(answered.arm.version), id=request
-    )
-    for output, spec, values in chosen_outputs(answered, asked):
-        tensor = reply.outputs.add(name=spec.name, datatype=spec.datatype, shape=spec.shape)
-        if output.is_binary:
-            reply.raw_output_contents.append(encode_raw(values, spec.datatype))
-        else:
-            cells = [str(value).encode() for value in values] if spec.datatype == "BYTES" else values
-            getattr(tensor.contents, CONTENTS[spec.datatype]).extend(cells)
-    return reply
 
 
 def _arm_metadata(answered: Answered) -> tuple[tuple[str, str], ...]:

@@ -30,7 +30,7 @@ from tidegate.serve.reply import (
     refusal,
     reply_json,
 )
-from tidegate.serve.repository import list_versions, load_named, parse_index, unload_named
+from tidegate.serve.repository import list_versions, load_named, parse_index, parse_load, unload_named
 from tidegate.serve.request import HttpError, Request, request_id
 from tidegate.serve.route import Arm
 from tidegate.serve.rows import tensor_rows
@@ -164,7 +164,7 @@ class App:
                 found = list_versions(self._service, only_ready=parse_index(request.body))
                 return reply_json(200, found, "/v2/repository/index")
             case ["models", name, "load"]:
-                load_named(self._service, name)
+                load_named(self._service, name, parse_load(request.body))
                 return reply_json(200, {}, "/v2/repository/models/load")
             case ["models", name, "unload"]:
                 unload_named(self._service, name)

@@ -5,6 +5,7 @@ https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally/ (the protocol
 
 import csv
 import io
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -23,7 +24,7 @@ class Split(msgspec.Struct):
     """A table as pandas splits it; `index` is of no use here."""
 
     data: list[list[Any]]
-    columns: list[str] | None = None
+    columns: Sequence[str | int] | None = None
     index: list[Any] | None = None
 
 
@@ -38,6 +39,8 @@ class InvocationBody(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _body = msgspec.json.Decoder(InvocationBody)
+# Python's json writes what JSON does not have, and MLflow's client a missing value in a table so
+CONSTANTS = re.compile(rb"\b(NaN|Infinity)\b")
 
 
 def parse_invocation(body: bytes, content_type: bytes, shape: Shape, *, max_rows: int) -> Matrix:
@@ -53,7 +56,7 @@ def parse_invocation(body: bytes, content_type: bytes, shape: Shape, *, max_rows
 
 
 def _json_rows(body: bytes) -> tuple[Sequence[Any], str]:
-    parsed: InvocationBody = decode(_body, body)
+    parsed = _parsed(body)
     given = [form for form in FORMS if getattr(parsed, form) is not None]
     if len(given) != 1:
         raise UsageError("", f"{len(given)} of {', '.join(FORMS)}, expected one")
@@ -66,8 +69,27 @@ def _json_rows(body: bytes) -> tuple[Sequence[Any], str]:
     return (_columns(found, name) if isinstance(found, Mapping) else found), name
 
 
+def _parsed(body: bytes) -> InvocationBody:
+    try:
+        parsed: InvocationBody = decode(_body, body)
+    except UsageError as error:
+        if not CONSTANTS.search(body):
+            raise
+        parsed = decode(_body, _without_constants(body, error))
+    return parsed
+
+
+def _without_constants(body: bytes, error: UsageError) -> bytes:
+    """The same with null for NaN; infinity becomes a text, which no column of numbers takes."""
+    try:
+        found = json.loads(body, parse_constant=lambda name: None if name == "NaN" else name)
+        return json.dumps(found).encode()
+    except (ValueError, RecursionError):
+        raise error from None
+
+
 def _split_rows(split: Split) -> list[Any]:
-    if split.columns is None:
+    if split.columns in (None, list(range(len(split.columns or ())))):
         return list(split.data)
     for i, row in enumerate(split.data):
         if len(row) != len(split.columns):

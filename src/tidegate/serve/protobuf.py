@@ -61,7 +61,11 @@ MESSAGES = {
     "RepositoryIndexRequest": "string repository_name = 1; bool ready = 2",
     "ModelIndex": "string name = 1; string version = 2; string state = 3; string reason = 4",
     "RepositoryIndexResponse": "[ModelIndex] models = 1",
-    "RepositoryModelLoadRequest": "string first = 1; string second = 2",
+    "ModelRepositoryParameter": (
+        "oneof bool bool_param = 1; oneof int64 int64_param = 2; oneof string string_param = 3;"
+        "oneof bytes bytes_param = 4"
+    ),
+    "RepositoryModelLoadRequest": "string first = 1; string second = 2; {ModelRepositoryParameter} parameters = 3",
     "RepositoryModelLoadResponse": "string model_name = 1; bool isLoaded = 2",
     "RepositoryModelUnloadRequest": "string first = 1; string second = 2",
     "RepositoryModelUnloadResponse": "string model_name = 1; bool isUnloaded = 2",

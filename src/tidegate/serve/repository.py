@@ -3,6 +3,7 @@
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_model_repository.md
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -18,6 +19,13 @@ class IndexBody(msgspec.Struct):
     ready: bool = False
 
 
+class LoadBody(msgspec.Struct):
+    """The body of a request to load a model, which may be empty."""
+
+    parameters: dict[str, Any] = {}
+
+
+_load = msgspec.json.Decoder(LoadBody)
 _index = msgspec.json.Decoder(IndexBody)
 
 
@@ -42,9 +50,20 @@ def list_versions(service: Service, *, only_ready: bool) -> list[dict[str, Any]]
     ]
 
 
-def load_named(service: Service, name: str) -> None:
-    """Nothing to do for what is live, which is loaded; NotFoundError for anything else."""
+def parse_load(body: bytes) -> dict[str, Any]:
+    """The parameters of a request to load a model."""
+    found: dict[str, Any] = decode(_load, body).parameters if body.strip() else {}
+    return found
+
+
+def load_named(service: Service, name: str, parameters: Mapping[str, Any]) -> None:
+    """Nothing to do for what is live, which is loaded.
+
+    Raises NotFoundError for anything else, UsageError for parameters, which would change the model.
+    """
     service.named(name)
+    if parameters:
+        raise UsageError("parameters", "is not supported, a bundle is served as it was released")
 
 
 def unload_named(service: Service, name: str) -> None:
