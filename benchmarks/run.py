@@ -1,11 +1,15 @@
-"""Runs every benchmark and writes what each printed into `RESULTS.md`, under the command that printed it.
+"""Runs benchmarks and writes what each printed into `RESULTS.md`, under the command that printed it.
 
-Run it on an idle machine. A figure is comparable only with those of the same run.
+    python benchmarks/run.py [NAME ...]
+
+Runs every one, or those of the names, whose results replace the former ones. Run it on an idle machine: a figure
+is comparable only with those under the same command.
 """
 
 import ast
 import os
 import platform
+import re
 import subprocess
 import sys
 from datetime import date
@@ -19,13 +23,26 @@ NO_BENCHMARK = ("run.py", "racing.py", "projects.py")
 
 
 def main() -> int:
-    """Run all; returns 1 when one of them failed."""
+    """Run those asked for; returns 1 when one of them failed."""
     scripts = sorted(path for path in HERE.glob("*.py") if path.name not in NO_BENCHMARK)
-    runs = [(script, _run(script)) for script in scripts]
-    (HERE / "RESULTS.md").write_text(
-        _page([(script, done.stdout) for script, done in runs]), encoding="utf-8"
-    )
-    return max((done.returncode for _, done in runs), default=0)
+    asked = set(sys.argv[1:]) or {script.stem for script in scripts}
+    results = HERE / "RESULTS.md"
+    blocks = _blocks(results.read_text(encoding="utf-8")) if results.exists() else {}
+    code = 0
+    for script in scripts:
+        if script.stem in asked:
+            done = _run(script)
+            blocks[script.stem] = _block(script, done.stdout)
+            code = max(code, done.returncode)
+    known = [blocks[script.stem] for script in scripts if script.stem in blocks]
+    results.write_text("\n".join(["# Results", "", *known]), encoding="utf-8")
+    return code
+
+
+def _blocks(page: str) -> dict[str, str]:
+    """The former results by the name of their script."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)[1:]
+    return {part[3:].splitlines()[0]: part.rstrip("\n") + "\n" for part in parts}
 
 
 def _run(script: Path) -> subprocess.CompletedProcess[str]:
@@ -37,16 +54,11 @@ def _run(script: Path) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def _page(runs: list[tuple[Path, str]]) -> str:
-    blocks = [_block(script, out) for script, out in runs]
-    when = f"Measured on {date.today()} with {_versions()}, on {_machine()}."
-    return "\n".join(["# Results", "", when, "", *blocks])
-
-
 def _block(script: Path, out: str) -> str:
     doc = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
     command = f"$ python {script.relative_to(ROOT)}"
-    return f"## {script.stem}\n\n{doc}\n\n```console\n{command}\n{out.rstrip()}\n```\n"
+    when = f"Measured on {date.today()} with {_versions()}, on {_machine()}."
+    return f"## {script.stem}\n\n{doc}\n\n{when}\n\n```console\n{command}\n{out.rstrip()}\n```\n"
 
 
 def _versions() -> str:
