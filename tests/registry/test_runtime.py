@@ -102,6 +102,15 @@ def test_answers_and_scores_come_back_as_arrays(start) -> None:
     assert np.array_equal(scores, [[1, 5], [np.nan, 6]], equal_nan=True)
 
 
+def test_a_whole_table_is_asked_in_parts(start) -> None:
+    model = start("return a + len(a), a[:, None]")
+    rows = np.stack([np.arange(4500.0), np.zeros(4500)], axis=1)
+    answers, scores = model.predict(rows)
+    sizes = [2000] * 4000 + [500] * 500
+    assert answers == [n + size for n, size in zip(range(4500), sizes, strict=True)]
+    assert np.array_equal(scores[:, 0], rows[:, 0])
+
+
 @pytest.mark.parametrize(
     ("answers", "found"),
     [("a.astype(int)", 1), ("a > 0", 1), ("a.astype('float32')", 1.0), ("['x'] * len(a)", "x")],

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tidegate.registry.runtime.model import RemoteModel
 
 PRECISIONS = ("float32", "float64")
-AT_ONCE = 1000
 NAME = f"{MODEL}.onnx"
 
 Said = tuple[list[Answer], Any]
@@ -152,25 +151,13 @@ def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterat
         yield model
 
 
-def _ask(model: Model, rows: "np.ndarray") -> Said:
-    import numpy as np
-
-    answers: list[Answer] = []
-    scores = []
-    for start in range(0, len(rows), AT_ONCE):
-        some, scored = model.predict(rows[start : start + AT_ONCE])
-        answers += some
-        scores.append(scored)
-    return answers, np.concatenate(scores)
-
-
 def _try_conversions(case: Case, native: Model) -> list[Trial]:
     from tidegate.registry.runtime.model import RemoteModel
 
     is_wanted = case.config.model.convert != "never" and case.record.format != PREDICTOR
     if not (is_wanted and isinstance(native, RemoteModel)):
         return []
-    said = _ask(native, case.rows)
+    said = native.predict(case.rows)
     return [_try(case, native, said, precision=precision) for precision in PRECISIONS]
 
 
@@ -179,7 +166,7 @@ def _try(case: Case, native: "RemoteModel", said: Said, *, precision: str) -> Tr
     try:
         made = native.remote.convert(precision)
         with _model(case, RuntimeRecord(ONNX, NAME, "", {}), {NAME: made}) as model:
-            answers, scores = _ask(model, case.rows)
+            answers, scores = model.predict(case.rows)
     except TidegateError as error:
         return Trial(Attempt(precision, reason=error.message))
     differ = count_different(said[0], answers, tolerance=case.config.model.tolerance)

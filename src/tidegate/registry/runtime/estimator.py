@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# scikit-learn's own `predict` of these is the class of the largest of their `predict_proba`
+LARGEST = {
+    "BaggingClassifier",
+    "CalibratedClassifierCV",
+    "DecisionTreeClassifier",
+    "ExtraTreeClassifier",
+    "ExtraTreesClassifier",
+    "LogisticRegression",
+    "RandomForestClassifier",
+}
+
+
 class Estimator:
     """Whatever has `predict`; it is given a matrix, or a data frame if it was trained on one."""
 
@@ -22,17 +34,30 @@ class Estimator:
         self._model = model
         self._features = features
         self._is_named = hasattr(model, "feature_names_in_") or any(one.is_text for one in features)
+        self._is_largest = False
+        self._may_be_largest = _has_largest(model)
 
     def predict(self, rows: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """What `predict` and, if there is one, `predict_proba` say."""
         import numpy as np
 
         given = self._frame(rows) if self._is_named else rows
+        if self._is_largest:
+            scores = self._model.predict_proba(given)
+            return self._model.classes_.take(scores.argmax(axis=1)), scores
         answers = np.asarray(self._model.predict(given))
         answers = answers[:, 0] if answers.ndim == 2 and answers.shape[1] == 1 else answers
         if not hasattr(self._model, "predict_proba"):
             return answers, np.empty((len(rows), 0))
-        return answers, np.asarray(self._model.predict_proba(given))
+        scores = np.asarray(self._model.predict_proba(given))
+        self._note_largest(answers, scores)
+        return answers, scores
+
+    def _note_largest(self, answers: "np.ndarray", scores: "np.ndarray") -> None:
+        """Ask once instead of twice from now on, where both ways have been seen to lead to the same answers."""
+        if self._may_be_largest:
+            self._may_be_largest = False
+            self._is_largest = bool((self._model.classes_.take(scores.argmax(axis=1)) == answers).all())
 
     def convert(self, precision: str) -> bytes:
         """The same computation as an ONNX file, a tensor for each feature where the model tells them apart."""
@@ -63,9 +88,12 @@ def load(load: Load) -> Estimator:
 
     path = Path(load.files) / load.name
     versions = {"scikit-learn": sklearn.__version__}
-    if load.format == "skops":
-        return Estimator(_from_skops(path, load.trust), load.features, versions)
-    return Estimator(_from_pickle(path, load.format), load.features, versions)
+    is_skops = load.format == "skops"
+    model = _from_skops(path, load.trust) if is_skops else _from_pickle(path, load.format)
+    if getattr(model, "n_jobs", None) is not None:
+        # the threads that helped to train it only cost time in a call of a few rows
+        model.n_jobs = 1
+    return Estimator(model, load.features, versions)
 
 
 def _from_skops(path: Path, trust: Sequence[str]) -> Any:
@@ -89,6 +117,11 @@ def _from_pickle(path: Path, kind: str) -> Any:
 
     with path.open("rb") as file:
         return pickle.load(file)  # noqa: S301  # the one place, behind runtime.allow_pickle
+
+
+def _has_largest(model: Any) -> bool:
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    return type(last).__name__ in LARGEST and type(last).__module__.startswith("sklearn.")
 
 
 def _picks_columns(model: Any) -> bool:

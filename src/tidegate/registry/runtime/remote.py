@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 PATIENCE = 3
+AT_ONCE = 2000
 LONGEST_WAIT_S = 60.0
 
 Answer = str | int | float
@@ -60,11 +61,22 @@ class Remote:
         Raises UnavailableError while the process is started again, DiedError when it ends during this call,
         UsageError when the model raises or gives anything but one answer and one row of scores a row.
         """
+        if len(rows) > AT_ONCE:
+            return self._in_parts(rows)
         request = Request(ask=pack_rows(rows, self._text))
         reply = self._ask(request, timeout=self._settings.timeout)
         answers, scores = _checked(reply, len(rows))
         self._deaths = 0
         return answers, scores
+
+    def _in_parts(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
+        """A whole table, in calls that each keep the deadline."""
+        import numpy as np
+
+        parts = [self.predict(rows[start : start + AT_ONCE]) for start in range(0, len(rows), AT_ONCE)]
+        return [one for answers, _ in parts for one in answers], np.concatenate(
+            [scores for _, scores in parts]
+        )
 
     def convert(self, precision: str) -> bytes:
         """The model as an ONNX file; UsageError, with the reason, when it cannot be one."""
