@@ -1,5 +1,10 @@
 """SQL over the log: all rows, once, by name; and nothing but the log within reach."""
 
+import os
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Collection
 from pathlib import Path
 
@@ -7,7 +12,7 @@ import pytest
 
 from tidegate.domain import Label, Prediction
 from tidegate.errors import TidegateError, UsageError
-from tidegate.store.predictions import Answered, Input, PredictionLog, Question, ask, compact
+from tidegate.store.predictions import Answered, Input, Limits, PredictionLog, Question, ask, compact, trim
 
 FOREVER = "select count(*) from range(1000000000) a, range(1000000000) b where (a.range + b.range) % 7 = 3"
 
@@ -162,6 +167,32 @@ def test_wrong_sql_is_said_in_a_line(folder: Path) -> None:
 def test_a_query_that_takes_too_long_is_stopped(folder: Path) -> None:
     with pytest.raises(TidegateError, match=r"no answer after 0\.2 s"):
         ask(folder, Question(FOREVER, timeout_s=0.2))
+
+
+def test_nobody_waits_for_a_query_and_a_killed_one_leaves_nothing_for_long(folder: Path) -> None:
+    program = f"""
+from pathlib import Path
+from tidegate.store.predictions import Question, ask
+ask(Path({str(folder)!r}), Question({FOREVER!r}, timeout_s=600))
+"""
+    asking = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        end = time.monotonic() + 60
+        while not list(folder.glob(".query-*/*w*.seg")) and time.monotonic() < end:
+            threading.Event().wait(0.01)
+        log = PredictionLog(folder, "v")
+        log.write([row("later")])
+        log.close()
+        assert compact(folder, grace_s=0).rows == 1
+        assert len(trim(folder, Limits(max_bytes=1), now=1e10)) == 3
+        assert asking.poll() is None
+    finally:
+        asking.kill()
+        asking.wait()
+    (left,) = folder.glob(".query-*")
+    os.utime(left, (1000, 1000))
+    compact(folder, grace_s=0)
+    assert not left.exists()
 
 
 def test_a_query_that_takes_too_much_memory_is_stopped(folder: Path) -> None:

@@ -6,6 +6,7 @@ not read twice, and the next compaction removes them.
 """
 
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -16,6 +17,7 @@ from tidegate.store.files import sync_path
 from tidegate.store.lock import hold
 from tidegate.store.predictions.files import (
     RUN_BYTES,
+    SNAPSHOT,
     STREAMS,
     LogFile,
     is_closed,
@@ -27,8 +29,9 @@ from tidegate.store.predictions.files import (
 )
 from tidegate.store.predictions.frames import is_damaged
 
-GRACE_S = 10.0
+GRACE_S = 2.0
 SMALL_BYTES = 16 << 20
+FORGOTTEN_S = 3600.0
 DAY_US = 86_400_000_000
 TEMPORARY = ".tmp"
 
@@ -175,10 +178,14 @@ def _compact_run(parts: Sequence[LogFile]) -> Compacted:
 
 
 def _clean(folder: Path) -> None:
-    """Remove what a compaction that was killed left behind."""
+    """Remove what compactions and queries that were killed left behind."""
     for path in folder.glob(f".*{TEMPORARY}"):
         path.unlink()
-    with swapping(folder):
-        for stream in STREAMS:
-            for file in stale_files(folder, stream):
+    for path in folder.glob(f"{SNAPSHOT}*"):
+        if path.stat().st_mtime < time.time() - FORGOTTEN_S:
+            shutil.rmtree(path, ignore_errors=True)
+    stale = [file for stream in STREAMS for file in stale_files(folder, stream)]
+    if stale:
+        with swapping(folder):
+            for file in stale:
                 file.path.unlink()

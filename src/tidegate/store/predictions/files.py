@@ -24,6 +24,7 @@ PREDICTIONS = "predictions"
 LABELS = "labels"
 STREAMS = (PREDICTIONS, LABELS)
 RUN_BYTES = 64 << 20
+SNAPSHOT = ".query-"
 SWAP_WAIT_S = 60.0
 POLL_S = 0.02
 

@@ -3,13 +3,23 @@
 
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.domain import Label, Prediction
 from tidegate.errors import TidegateError, UsageError
-from tidegate.store.predictions.files import LABELS, PREDICTIONS, RUN_BYTES, LogFile, list_files, reading
+from tidegate.store.predictions.files import (
+    LABELS,
+    PREDICTIONS,
+    RUN_BYTES,
+    SNAPSHOT,
+    STREAMS,
+    LogFile,
+    list_files,
+    reading,
+)
 from tidegate.store.predictions.parquet import connect, quote, write_parquet
 from tidegate.store.predictions.table import COLUMNS, PLACE
 
@@ -65,9 +75,9 @@ def ask(folder: Path, question: Question) -> Answered:
     """
     import duckdb
 
-    with reading(folder), tempfile.TemporaryDirectory() as spare, connect() as connection:
+    with connect() as connection, _snapshot(folder) as files:
         _require_select(connection, question.sql)
-        _make_views(connection, folder, Path(spare), question.names)
+        _make_views(connection, files, question.names)
         stop = threading.Timer(question.timeout_s, connection.interrupt)
         stop.start()
         try:
@@ -98,9 +108,28 @@ def _require_select(connection: "duckdb.DuckDBPyConnection", sql: str) -> None:
         raise UsageError(WHERE, "the log is read-only, expected one SELECT", hint="tidegate log query --help")
 
 
-def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Path, names: FindNames) -> None:
+@contextmanager
+def _snapshot(folder: Path) -> Iterator[dict[str, list[LogFile]]]:
+    """The files that count now, by stream; they stay while the block runs, and nobody has to wait for it."""
+    if not folder.is_dir():
+        yield {stream: [] for stream in STREAMS}
+        return
+    with tempfile.TemporaryDirectory(prefix=SNAPSHOT, dir=folder) as spare:
+        with reading(folder):
+            files = {stream: list_files(folder, stream) for stream in STREAMS}
+            for file in (*files[PREDICTIONS], *files[LABELS]):
+                (Path(spare) / file.name).hardlink_to(file.path)
+        yield {
+            stream: [file._replace(path=Path(spare) / file.name) for file in some]
+            for stream, some in files.items()
+        }
+
+
+def _make_views(
+    connection: "duckdb.DuckDBPyConnection", files: Mapping[str, list[LogFile]], names: FindNames
+) -> None:
     """The views, over files that are all that the query can reach afterwards."""
-    predictions, labels = (_files(folder, stream, spare) for stream in (PREDICTIONS, LABELS))
+    predictions, labels = _as_parquet(files[PREDICTIONS]), _as_parquet(files[LABELS])
     allowed = ", ".join(quote(path) for path in (*predictions, *labels))
     connection.execute("set timezone = 'UTC'")
     connection.execute(f"set allowed_paths = [{allowed}]")
@@ -117,14 +146,13 @@ def _make_views(connection: "duckdb.DuckDBPyConnection", folder: Path, spare: Pa
     connection.execute("set lock_configuration = true")
 
 
-def _files(folder: Path, stream: str, spare: Path) -> list[str]:
-    """Parquet files of a stream, in `spare` those that its segments stand for."""
-    files = list_files(folder, stream)
+def _as_parquet(files: Sequence[LogFile]) -> list[str]:
+    """Parquet files of a stream, beside the segments those that they stand for."""
     paths = [str(file.path) for file in files if not file.is_segment]
     waiting = [file for file in files if file.is_segment]
     while waiting:
         some, waiting = _together(waiting)
-        path = spare / f"{some[0].name}.parquet"
+        path = some[0].path.with_suffix(".parquet")
         write_parquet(some, path)
         paths.append(str(path))
     return paths
