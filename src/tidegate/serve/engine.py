@@ -168,7 +168,7 @@ class Engine:
             if live and (model_is_remote or rows * self._row_s.get(digest, 0.0) > SLOW_S):
                 self._busy[digest] = live
                 self._expire_soon(loop)
-                task = loop.run_in_executor(self._thread_of(digest, model_is_remote), self._predict, live)
+                task = loop.run_in_executor(self._thread_of(digest, is_remote=model_is_remote), self._predict, live)
                 task.add_done_callback(partial(self._back, loop, live))
             elif live:
                 self._finish(live, self._predict(live))
@@ -188,7 +188,7 @@ class Engine:
         if self._busy:
             self._expire_soon(loop)
 
-    def _thread_of(self, digest: str, is_remote: bool) -> ThreadPoolExecutor:
+    def _thread_of(self, digest: str, *, is_remote: bool) -> ThreadPoolExecutor:
         """A thread that waits for another process is nobody else's: it may hang."""
         if not is_remote:
             return self._pool
