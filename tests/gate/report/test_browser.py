@@ -68,12 +68,21 @@ def look(browser, tmp_path):
         page.on("pageerror", lambda error: told.append(str(error)))
         page.on("request", lambda request: told.append(request.url))
         page.goto(path.as_uri())
-        page.wait_for_function("document.querySelectorAll('[data-plot]:not(:has(canvas))').length === 0")
+        page.wait_for_selector("[data-plot]:not(:has(canvas))", state="detached")
         return page, [line for line in told if line != path.as_uri() and not line.startswith("data:image/")]
 
     yield opened
     for context in contexts:
         context.close()
+
+
+def poll(page, seen):
+    """Wait until it is seen, 10 s at most; the page's policy forbids the browser to evaluate what to wait for."""
+    for _ in range(200):
+        if seen():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError("not seen within 10 s")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -88,7 +97,7 @@ def test_every_plot_is_drawn_in_the_width_of_its_place(look, blocked):
     page, _ = look(blocked, width=390)
     assert page.locator(".uplot canvas").count() == 3
     page.set_viewport_size({"width": 1000, "height": 900})
-    page.wait_for_function("document.querySelector('.uplot canvas').clientWidth > 600")
+    poll(page, lambda: page.evaluate("document.querySelector('.uplot canvas').clientWidth") > 600)
 
 
 def test_plots_follow_the_light(look, blocked):
@@ -96,7 +105,7 @@ def test_plots_follow_the_light(look, blocked):
     drawn = "document.querySelector('.uplot canvas').toDataURL()"
     before = page.evaluate(drawn)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"before => {drawn} !== before", arg=before)
+    poll(page, lambda: page.evaluate(drawn) != before)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
