@@ -57,7 +57,9 @@ async def ask_rest(digits, people, empty):
         async def infer(tensors, **options):
             model = "people" if tensors is PEOPLE else "digits"
             at = f"http://{people}" if tensors is PEOPLE else base
-            return await told(answered(client.infer(at, request(model, tensors, **options), model_name=model)))
+            return await told(
+                answered(client.infer(at, request(model, tensors, **options), model_name=model))
+            )
 
         digit = {"input": ("FP32", ROWS)}
         return {
@@ -97,8 +99,12 @@ async def repository(client):
     loaded = await stub.RepositoryModelLoad(messages.RepositoryModelLoadRequest(model_name="digits"))
     return {
         "load": [loaded.model_name, loaded.isLoaded],
-        "unload": await told(stub.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(model_name="digits"))),
-        "unknown": await told(stub.RepositoryModelLoad(messages.RepositoryModelLoadRequest(model_name="dogs"))),
+        "unload": await told(
+            stub.RepositoryModelUnload(messages.RepositoryModelUnloadRequest(model_name="digits"))
+        ),
+        "unknown": await told(
+            stub.RepositoryModelLoad(messages.RepositoryModelLoadRequest(model_name="dogs"))
+        ),
     }
 
 
