@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import os
 import resource
+import signal
 
 NO_NEW_PRIVILEGES = 38
 MAX_FILES = 256
@@ -11,11 +12,14 @@ MAX_WRITTEN = 16_000_000
 
 
 def die_with(life: int) -> None:
-    """End at once, by SIGIO, when the process that holds the other end of the pipe `life` is gone.
+    """End at once, by a signal, when the process that holds the other end of the pipe `life` is gone.
 
     The kernel does it, so that a model which never gives Python its turn cannot outlive the gateway.
     """
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
+    if hasattr(fcntl, "F_SETSIG"):
+        # elsewhere it is SIGIO, which ends a process too unless the model catches it
+        fcntl.fcntl(life, fcntl.F_SETSIG, signal.SIGKILL)
     flags = fcntl.fcntl(life, fcntl.F_GETFL)
     fcntl.fcntl(life, fcntl.F_SETFL, flags | os.O_NONBLOCK | getattr(os, "O_ASYNC", 0))
     try:

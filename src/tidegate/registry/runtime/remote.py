@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 3
 AT_ONCE = 2000
+CELLS_AT_ONCE = 4_000_000
 LONGEST_WAIT_S = 60.0
 
 Answer = str | int | float
@@ -61,19 +62,20 @@ class Remote:
         Raises UnavailableError while the process is started again, DiedError when it ends during this call,
         UsageError when the model raises or gives anything but one answer and one row of scores a row.
         """
-        if len(rows) > AT_ONCE:
-            return self._in_parts(rows)
+        step = max(1, min(AT_ONCE, CELLS_AT_ONCE // max(1, rows.shape[1])))
+        if len(rows) > step:
+            return self._in_parts(rows, step)
         request = Request(ask=pack_rows(rows, self._text))
         reply = self._ask(request, timeout=self._settings.timeout)
         answers, scores = _checked(reply, len(rows))
         self._deaths = 0
         return answers, scores
 
-    def _in_parts(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
+    def _in_parts(self, rows: "np.ndarray", step: int) -> "tuple[list[Answer], np.ndarray]":
         """A whole table, in calls that each keep the deadline."""
         import numpy as np
 
-        parts = [self.predict(rows[start : start + AT_ONCE]) for start in range(0, len(rows), AT_ONCE)]
+        parts = [self.predict(rows[start : start + step]) for start in range(0, len(rows), step)]
         return [one for answers, _ in parts for one in answers], np.concatenate(
             [scores for _, scores in parts]
         )
@@ -128,9 +130,9 @@ class Remote:
                 self._deaths += 1
                 continue
             with self._turn:
-                self._process, self._is_up = process, True
-                if self._closed.is_set():
-                    self._process.stop()
+                self._process, self._is_up = process, not self._closed.is_set()
+                if not self._is_up:
+                    process.stop()
             return
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LENGTH = struct.Struct("!Q")
 MAX_FRAME = 1 << 28
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 
 Message = TypeVar("Message")
 
@@ -114,9 +114,8 @@ def send(connection: socket.socket, message: Record, *, until: float = math.inf)
     """Send a message; TimeoutError when it is not gone by `until` (monotonic seconds)."""
     data = msgspec.msgpack.encode(message)
     _limit(connection, until)
-    connection.sendall(LENGTH.pack(len(data)))
-    _limit(connection, until)
-    connection.sendall(data)
+    # one piece, so that the other side wakes up once
+    connection.sendall(LENGTH.pack(len(data)) + data)
 
 
 def receive(connection: socket.socket, kind: type[Message], *, until: float = math.inf) -> Message:
@@ -125,10 +124,15 @@ def receive(connection: socket.socket, kind: type[Message], *, until: float = ma
     Raises EOFError when the other side is gone, TimeoutError when nothing whole has come by `until`, and
     ValueError for bytes that are no such message.
     """
-    size = LENGTH.unpack(_read(connection, LENGTH.size, until))[0]
+    found = _more(connection, bytearray(), until)
+    while len(found) < LENGTH.size:
+        _more(connection, found, until)
+    size = LENGTH.unpack_from(found)[0]
     if size > MAX_FRAME:
         raise ValueError(f"a message of {size} bytes, at most {MAX_FRAME} are taken")
-    return msgspec.msgpack.decode(_read(connection, size, until), type=kind)
+    while len(found) < LENGTH.size + size:
+        _more(connection, found, until)
+    return msgspec.msgpack.decode(memoryview(found)[LENGTH.size :], type=kind)
 
 
 def pack(array: "np.ndarray") -> Array:
@@ -180,18 +184,19 @@ def _text(cell: object) -> str | None:
 
 
 def _limit(connection: socket.socket, until: float) -> None:
+    if until == math.inf:
+        return
     left = until - time.monotonic()
     if left <= 0:
         raise TimeoutError
-    connection.settimeout(None if left == math.inf else left)
+    connection.settimeout(left)
 
 
-def _read(connection: socket.socket, size: int, until: float) -> bytearray:
-    found = bytearray()
-    while len(found) < size:
-        _limit(connection, until)
-        part = connection.recv(min(CHUNK, size - len(found)))
-        if not part:
-            raise EOFError
-        found += part
+def _more(connection: socket.socket, found: bytearray, until: float) -> bytearray:
+    """Add what has come; after a whole message nothing comes before it is answered."""
+    _limit(connection, until)
+    part = connection.recv(CHUNK)
+    if not part:
+        raise EOFError
+    found += part
     return found
