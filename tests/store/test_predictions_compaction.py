@@ -22,6 +22,7 @@ from tidegate.store.predictions import (
     Limits,
     PredictionLog,
     Search,
+    Trimmed,
     compact,
     cursor_at,
     damaged_segments,
@@ -33,7 +34,7 @@ from tidegate.store.predictions import (
     recent_predictions,
     trim,
 )
-from tidegate.store.predictions.compaction import DAY_US, Trimmed
+from tidegate.store.predictions.compaction import DAY_US
 from tidegate.store.predictions.files import list_files
 
 WORKERS = ("gateway-0", "gateway-1", "cli")

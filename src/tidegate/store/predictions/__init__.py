@@ -1,11 +1,11 @@
 """The prediction log: one writer a file, many readers, and Parquet for what is done.
 
 `frames` and `files` are the format, `writer` appends, `reader` follows with cursors, `compaction` turns segments
-into Parquet and keeps the folder within its limits, `query` asks in SQL.
+into Parquet, `retention` keeps the folder within its limits, `query` asks in SQL.
 """
 
-from tidegate.store.predictions.compaction import Compacted, Limits, Size, Trimmed, compact, log_size, trim
-from tidegate.store.predictions.query import Answered, Input, Question, ask
+from tidegate.store.predictions.compaction import Compacted, compact
+from tidegate.store.predictions.query import Answered, Question, ask
 from tidegate.store.predictions.reader import (
     Cursor,
     cursor_at,
@@ -16,8 +16,11 @@ from tidegate.store.predictions.reader import (
     read_predictions,
     recent_predictions,
 )
+from tidegate.store.predictions.redact import hidden_positions, redact
+from tidegate.store.predictions.retention import Limits, Size, Trimmed, log_size, trim
 from tidegate.store.predictions.rows import Search
-from tidegate.store.predictions.writer import Keeping, PredictionLog, hidden_positions, redact
+from tidegate.store.predictions.views import Input
+from tidegate.store.predictions.writer import Keeping, PredictionLog
 
 __all__ = [
     "Answered", "Compacted", "Cursor", "Input", "Keeping", "Limits", "PredictionLog", "Question", "Search",

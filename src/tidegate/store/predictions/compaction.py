@@ -1,4 +1,4 @@
-"""Closed segments become Parquet, and what is too old or too much goes; kill -9 at any step loses no row.
+"""Closed segments become Parquet; kill -9 at any step loses no row.
 
 A run of one writer's files is written to a temporary Parquet file and synced. Its rename is the moment from which
 it counts and its parts do not: readers leave out what lies inside its range, so parts that a kill left behind are
@@ -8,7 +8,7 @@ not read twice, and the next compaction removes them.
 import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -20,10 +20,10 @@ from tidegate.store.predictions.files import (
     SNAPSHOT,
     STREAMS,
     LogFile,
+    bytes_of,
     is_closed,
     list_files,
     parquet_of,
-    reading,
     stale_files,
     swapping,
 )
@@ -36,41 +36,12 @@ DAY_US = 86_400_000_000
 TEMPORARY = ".tmp"
 
 
-class Limits(NamedTuple):
-    """How old rows may become and how large the folder; 0 is without limit."""
-
-    retain_s: float = 0.0
-    max_bytes: int = 0
-
-
 class Compacted(NamedTuple):
     """What a compaction did: segments taken, rows in the Parquet files that were written, and bytes saved."""
 
     segments: int
     rows: int
     saved: int
-
-
-class Trimmed(NamedTuple):
-    """What was deleted, and whether for its age or for the size of the folder."""
-
-    name: str
-    bytes: int
-    newest: float
-    reason: str
-
-
-class Size(NamedTuple):
-    """What the folder holds of one stream; `closed_bytes` are those of segments that wait to be compacted."""
-
-    stream: str
-    segments: int
-    segment_bytes: int
-    closed_bytes: int
-    open_segments: int
-    parquet: int
-    parquet_bytes: int
-    oldest: float | None
 
 
 def compact(folder: Path, *, grace_s: float = GRACE_S) -> Compacted:
@@ -83,43 +54,6 @@ def compact(folder: Path, *, grace_s: float = GRACE_S) -> Compacted:
         before = time.time() - grace_s
         done = [_compact_run(run) for stream in STREAMS for run in _runs(list_files(folder, stream), before)]
     return Compacted(*(sum(values) for values in zip(*done, strict=True))) if done else Compacted(0, 0, 0)
-
-
-def trim(folder: Path, limits: Limits, *, now: float) -> list[Trimmed]:
-    """Delete closed files whose newest row is too old, then the oldest ones until the folder is small enough."""
-    with hold(folder / "compact.lock", what="log compact", wait_s=0), swapping(folder):
-        files = [(file.path.stat(), file) for stream in STREAMS for file in list_files(folder, stream)]
-        files.sort(key=lambda pair: pair[0].st_mtime)
-        left = sum(stat.st_size for stat, _ in files)
-        gone: list[Trimmed] = []
-        for stat, file in files:
-            is_old = limits.retain_s and stat.st_mtime < now - limits.retain_s
-            is_much = limits.max_bytes and left > limits.max_bytes
-            if (is_old or is_much) and is_closed(file):
-                file.path.unlink()
-                left -= stat.st_size
-                gone.append(Trimmed(file.name, stat.st_size, stat.st_mtime, "age" if is_old else "size"))
-    return gone
-
-
-def log_size(folder: Path) -> list[Size]:
-    """What the folder holds, by stream."""
-    with reading(folder):
-        return [_size(stream, list_files(folder, stream)) for stream in STREAMS]
-
-
-def _size(stream: str, files: Sequence[LogFile]) -> Size:
-    segments = [file for file in files if file.is_segment]
-    parquet = [file for file in files if not file.is_segment]
-    oldest = min((file.first / 1e6 for file in files), default=None)
-    closed = [file for file in segments if is_closed(file)]
-    sizes = (_bytes(segments), _bytes(closed))
-    is_open = len(segments) - len(closed)
-    return Size(stream, len(segments), *sizes, is_open, len(parquet), _bytes(parquet), oldest)
-
-
-def _bytes(files: Iterable[LogFile]) -> int:
-    return sum(file.path.stat().st_size for file in files)
 
 
 def _runs(files: Sequence[LogFile], before: float) -> Iterator[list[LogFile]]:
@@ -145,7 +79,7 @@ def _is_ready(file: LogFile, before: float) -> bool:
 
 def _goes_with(run: Sequence[LogFile], file: LogFile) -> bool:
     is_same_day = run[0].first // DAY_US == file.last // DAY_US
-    return is_same_day and _bytes(run) + file.path.stat().st_size <= RUN_BYTES
+    return is_same_day and bytes_of(run) + file.path.stat().st_size <= RUN_BYTES
 
 
 def _worthwhile(run: list[LogFile]) -> Iterator[list[LogFile]]:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -132,6 +132,11 @@ def is_closed(file: LogFile) -> bool:
         return try_flock(handle)
     finally:
         os.close(handle)
+
+
+def bytes_of(files: Iterable[LogFile]) -> int:
+    """How large the files are together."""
+    return sum(file.path.stat().st_size for file in files)
 
 
 @contextmanager

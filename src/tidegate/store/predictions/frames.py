@@ -36,19 +36,11 @@ def read_frames(path: Path, offset: int = 0) -> Iterator[Frame]:
     """
     with path.open("rb", buffering=BUFFER) as file:
         file.seek(offset)
-        while len(head := file.read(HEAD.size)) == HEAD.size:
-            length = LENGTH.unpack_from(head)[0]
-            is_sound = _checked(head[: LENGTH.size]) == head[: 2 * LENGTH.size]
-            payload = file.read(length) if is_sound else b""
-            if is_sound and len(payload) < length:
+        while frame := _next_frame(file, offset):
+            yield frame
+            if frame.payload is None:
                 return
-            offset += HEAD.size + length
-            if not is_sound or _head(payload) != head:
-                # zeros to the end are what a power cut leaves of a frame whose data never arrived
-                if any(head) or any(payload) or _has_more_than_zeros(file):
-                    yield Frame(None, file.seek(0, 2))
-                return
-            yield Frame(payload, offset)
+            offset = frame.end
 
 
 def is_damaged(path: Path) -> bool:
@@ -56,8 +48,24 @@ def is_damaged(path: Path) -> bool:
     return any(frame.payload is None for frame in read_frames(path))
 
 
-def _has_more_than_zeros(file: BinaryIO) -> bool:
-    return any(any(block) for block in iter(lambda: file.read(BUFFER), b""))
+def _next_frame(file: BinaryIO, offset: int) -> Frame | None:
+    """The frame that begins at `offset`, where the file stands; None at the end and for a torn one."""
+    head = file.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    if _checked(head[: LENGTH.size]) != head[: 2 * LENGTH.size]:
+        return _damage(file, head)
+    length = LENGTH.unpack_from(head)[0]
+    payload = file.read(length)
+    if len(payload) < length:
+        return None
+    return Frame(payload, offset + HEAD.size + length) if _head(payload) == head else _damage(file, head)
+
+
+def _damage(file: BinaryIO, head: bytes) -> Frame | None:
+    """Zeros to the end are what a power cut leaves of a frame whose data never arrived; anything else is damage."""
+    has_more = any(head) or any(any(block) for block in iter(lambda: file.read(BUFFER), b""))
+    return Frame(None, file.seek(0, 2)) if has_more else None
 
 
 def _head(payload: bytes) -> bytes:
