@@ -1,6 +1,7 @@
 """The verdict: findings combined, the budget of the test set, repeats for free, and the attack on it."""
 
 import random
+import sys
 from itertools import product
 from math import comb
 
@@ -199,3 +200,42 @@ def test_at_the_margin_a_pass_is_as_rare_as_promised(evidence):
         if weight > 2e-3 and ask(gate, evidence(gained, lost, n)).verdict != "pass":
             size -= weight
     assert size <= 0.1
+
+
+OWN = "def accuracy(rows):\n    return (rows['truth'] == rows['prediction']) * {weight}\n"
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """A gate by a metric of the user's own, and its file."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "own_metric_of_a_test.py"
+    path.write_text(OWN.format(weight=1.0))
+    yield Gate(rule=(NotWorse(metric="own_metric_of_a_test:accuracy", margin=0.02),)), path
+    sys.modules.pop("own_metric_of_a_test", None)
+
+
+def test_an_edited_metric_of_the_users_own_is_another_question(evidence, own):
+    gate, path = own
+    shown = evidence(40, 20, 898)
+    first = ask(gate, shown)
+    assert ask(gate, shown, [first]) is first
+    path.write_text(OWN.format(weight=2.0))
+    again = ask(gate, shown, [first])
+    assert (again.submission, again.rules == first.rules) == (2, False)
+    path.write_text(OWN.format(weight=1.0))
+    assert ask(gate, shown, [again, first]) is first
+
+
+def test_another_metrics_source_is_nobodys_concern(own):
+    _, path = own
+    before = rules_digest(GATE)
+    path.write_text("")
+    assert rules_digest(GATE) == before
+    assert rules_digest(Gate(rule=(NotWorse(metric="math:fsum"),))) != before
+
+
+@pytest.mark.parametrize("metric", ["no_module_of_a_test:f", "json.no_module:f", "no_package_of_a_test.m:f"])
+def test_a_metric_whose_module_is_not_there_is_refused(evidence, metric):
+    with pytest.raises(UsageError, match="No module named"):
+        ask(Gate(rule=(NotWorse(metric=metric),)), evidence(0, 0, 10))

@@ -97,6 +97,7 @@ def gather(config: Config, layout: Layout, ledger: Ledger, *, wanted: Wanted | N
 
     Without `wanted` they hold what the rules ask for, and their digests are what the gate judges.
     """
+    find_functions(layout.root)
     wanted = wanted or wanted_by(config.gate, config.project.task)
     candidate = read_rows(layout.root / config.data.evaluation, config.data, wanted)
     artifact = measure_artifact(config.gate, layout.root / config.model.path)

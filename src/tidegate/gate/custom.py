@@ -1,7 +1,10 @@
 """Metrics of the user's own, `module:function`: called with the rows as arrays by column name."""
 
+import hashlib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,20 @@ from tidegate.stats.result import Result, Tails
 MANY = 100_000
 BATCHES = 200
 GROUPS = 100
+
+
+def sources_digest(metrics: Iterable[MetricName]) -> str:
+    """SHA-256 of the modules that these metrics are functions of; "" when none is the user's own.
+
+    A module is its file, not what it imports. Raises UsageError for one that is not there.
+    """
+    own = sorted({name.text for name in metrics if name.needs == "rows"})
+    if not own:
+        return ""
+    found = hashlib.sha256()
+    for text in own:
+        found.update(f"{text} {hashlib.sha256(_source(text)).hexdigest()}\n".encode())
+    return found.hexdigest()
 
 
 def view_of(name: MetricName, rows: Rows, index: np.ndarray | None = None) -> np.ndarray:
@@ -79,8 +96,25 @@ def _function(text: str) -> Callable[[Mapping[str, Any]], Any]:
     try:
         found: Callable[[Mapping[str, Any]], Any] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError) as error:
-        raise UsageError(f"{CONFIG}: gate.rule.metric", f"`{text}`: {error}, expected a function") from None
+        raise _no_function(text, str(error)) from None
     return found
+
+
+def _source(text: str) -> bytes:
+    """The file that a function's module is read from; empty for one that is built in."""
+    module = text.partition(":")[0]
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise _no_function(text, str(error)) from None
+    if spec is None:
+        raise _no_function(text, f"No module named '{module}'")
+    path = Path(spec.origin or "")
+    return path.read_bytes() if path.is_file() else b""
+
+
+def _no_function(text: str, why: str) -> UsageError:
+    return UsageError(f"{CONFIG}: gate.rule.metric", f"`{text}`: {why}, expected a function")
 
 
 def _wrong(name: MetricName, found: str) -> UsageError:

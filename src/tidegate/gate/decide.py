@@ -9,10 +9,11 @@ import msgspec
 from tidegate.domain import Decision, Finding, Verdict
 from tidegate.errors import UsageError
 from tidegate.gate.checks import Evidence, check
+from tidegate.gate.custom import sources_digest
 from tidegate.gate.finding import Terms
 from tidegate.gate.rows import count
 from tidegate.gate.simpler import beats_dummy, judge_simpler
-from tidegate.project import CONFIG, Gate, Memory, Simpler, Size, write_unit
+from tidegate.project import CONFIG, Gate, Measured, Memory, Simpler, Size, write_unit
 from tidegate.stats.budget import Account, Grant, balance
 from tidegate.stats.budget import next_level as level_after
 
@@ -114,9 +115,13 @@ def hide(finding: Finding) -> Finding:
 
 
 def rules_digest(gate: Gate) -> str:
-    """SHA-256 of the gate's settings: under other rules the same rows are another question."""
+    """SHA-256 of the gate's settings: under other rules the same rows are another question.
+
+    Rules with a metric of the user's own are others when its source is.
+    """
     settings = msgspec.json.encode(gate, order="sorted", enc_hook=write_unit)
-    return hashlib.sha256(settings).hexdigest()
+    own = sources_digest(rule.named for rule in gate.rule if isinstance(rule, Measured))
+    return hashlib.sha256(settings + own.encode()).hexdigest()
 
 
 def _ask(gate: Gate, evidence: Evidence) -> Question:
