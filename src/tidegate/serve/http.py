@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from tidegate import __version__
 from tidegate.errors import TidegateError, UsageError
 from tidegate.serve.access import role_of, token_of
 from tidegate.serve.engine import Answered
@@ -38,6 +39,7 @@ from tidegate.serve.service import Caller, Service
 from tidegate.serve.shape import Matrix, Shape
 
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+PLAIN = b"text/plain; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 TIMEOUT = b"x-request-timeout-ms"
 
@@ -107,18 +109,23 @@ class App:
                 return reply_json(200, {"ready": True}, path)
             case ["metrics"]:
                 return Reply(200, self._service.metrics.render(), path, content_type=PROMETHEUS)
+            case ["version"]:
+                return Reply(200, __version__.encode(), path, content_type=PLAIN)
             case ["v2"]:
                 return reply_json(200, server_metadata(), path)
-            case ["v2", "docs"]:
-                page = render_page(self._service.live(), self._service.shapes)
-                return Reply(200, page.encode(), path, content_type=HTML)
-            case ["v2", "openapi.json"]:
-                return reply_json(200, render_openapi(self._service.live(), self._service.shapes), path)
+            case ["v2", "docs" | "openapi.json"]:
+                return self._description(path)
             case ["v2", "models"]:
                 return reply_json(200, {"models": [self._service.live().endpoint]}, path)
             case ["v2", "models", name, *rest] if rest[-1:] != ["infer"]:
                 return self._model(name, rest)
         raise _no_route("GET", parts)
+
+    def _description(self, path: str) -> Reply:
+        route, shapes = self._service.live(), self._service.shapes
+        if path.endswith("docs"):
+            return Reply(200, render_page(route, shapes).encode(), path, content_type=HTML)
+        return reply_json(200, render_openapi(route, shapes), path)
 
     async def _predict(self, request: Request, name: str) -> Reply:
         def parse(arm: Arm, shape: Shape) -> Matrix:
@@ -228,6 +235,7 @@ VERBS = {
     "ping": "GET",
     "health": "GET",
     "metrics": "GET",
+    "version": "GET",
     "v2": "GET",
     "v2/docs": "GET",
     "v2/openapi.json": "GET",

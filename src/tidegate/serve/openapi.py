@@ -125,6 +125,7 @@ def describe(row: Schema) -> tuple[Operation, ...]:
         Operation("get", "/v2/openapi.json", "This document.", anything, statuses=(503,)),
         Operation("get", "/v2/docs", "This document as a page.", TEXT, statuses=(503,), content="text/html"),
         Operation("get", "/metrics", "Counts and times for Prometheus.", TEXT, content="text/plain"),
+        Operation("get", "/version", "The version of tidegate.", TEXT, content="text/plain"),
         Operation("get", "/healthz", "Whether the process runs.", _object(live={"type": "boolean"})),
         Operation("get", "/readyz", "Whether a model answers.", ready, statuses=(503,)),
         Operation("get", "/ping", "The same, in MLflow's words.", ready, statuses=(503,)),
