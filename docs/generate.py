@@ -17,6 +17,8 @@ import msgspec
 
 from tidegate import errors, project
 from tidegate.cli.main import COMMANDS, cli
+from tidegate.project.section import BytesOrAll, SecondsOrEver
+from tidegate.serve import record as told
 
 DOCS = Path(__file__).parent
 REFERENCE = DOCS / "reference"
@@ -184,6 +186,8 @@ NAMED = {
     project.Seconds: "duration",
     project.Share: "share",
     project.Bytes: "size",
+    SecondsOrEver: 'duration, `""` for ever',
+    BytesOrAll: 'size, `""` for any',
     project.Probability: "number above 0, below 1",
     project.Positive: "integer, at least 1",
     str: "text",
@@ -227,9 +231,7 @@ def _configuration(words: dict[str, Any]) -> list[str]:
     parts = [intro]
     for table, record in tables().items():
         parts += [f"## {table}", inspect.cleandoc(record.__doc__ or "")]
-        rows = [
-            (f"`{key.name}`", words[_path(key)], key.accepts, key.default) for key in _keys_of(table, record)
-        ]
+        rows = [_setting(key, words) for key in _keys_of(table, record)]
         parts += [_table(("key", "meaning", "accepts", "default"), rows)] if rows else []
     return parts
 
@@ -256,12 +258,7 @@ def _events(words: dict[str, Any]) -> list[str]:
 
 def _exit_codes(words: dict[str, Any]) -> list[str]:
     rows = [(f"`{code}`", *row) for code, row in words.items()]
-    classes = [
-        kind
-        for kind in vars(errors).values()
-        if inspect.isclass(kind) and issubclass(kind, errors.TidegateError)
-    ]
-    kinds = [(f"`{kind.kind}`", f"`{kind.exit_code}`", inspect.getdoc(kind) or "") for kind in classes]
+    kinds = [_error(kind) for kind in vars(errors).values() if _is_error(kind)]
     intro = 'With `--json` an error is `{"error": {"kind", "where", "message", "hint"}}` on standard output.'
     return [_table(("code", "meaning"), rows), "## Errors", intro, _table(("kind", "code", "meaning"), kinds)]
 
@@ -284,6 +281,22 @@ def _routes(words: dict[str, Any]) -> list[str]:
         _table(("header", "meaning"), headers),
         "## Statuses",
         _table(("status", "meaning"), statuses),
+        "## gRPC",
+        words["grpc"]["text"].strip(),
+        "## Metrics",
+        words["metrics"]["text"].strip(),
+        _table(("metric", "kind", "labels", "meaning"), metrics()),
+    ]
+
+
+def metrics() -> list[tuple[str, str, str, str]]:
+    """Every metric by the name that Prometheus knows it under."""
+    histograms = [(name, "histogram", labels, text) for name, (text, labels, _) in told.HISTOGRAMS.items()]
+    counters = [(f"{name}_total", "counter", labels, text) for name, (text, labels) in told.COUNTERS.items()]
+    gauges = [(name, "gauge", (), text) for name, text in told.GAUGES.items()]
+    return [
+        (f"`{name}`", kind, ", ".join(f"`{label}`" for label in labels), text)
+        for name, kind, labels, text in (*histograms, *counters, *gauges)
     ]
 
 

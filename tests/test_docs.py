@@ -11,6 +11,8 @@ from types import ModuleType
 import click
 import pytest
 
+from tidegate.serve.openapi import describe
+
 ROOT = Path(__file__).parents[1]
 EVENT = re.compile(r"(run|ci|gate|budget|bundle|release|rollout|alert)\.[a-z_]*(ed|back|held)")
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
@@ -90,10 +92,41 @@ def test_every_kind_of_event_in_the_code_is_documented_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("path", _tracked("*.md"), ids=lambda path: str(path.relative_to(ROOT)))
-def test_relative_links_lead_to_files_that_exist(path: Path) -> None:
-    targets = [target.partition("#")[0] for target in LINK.findall(path.read_text(encoding="utf-8"))]
-    relative = [target for target in targets if target and "://" not in target]
-    assert [target for target in relative if not (path.parent / target).exists()] == []
+def test_every_link_resolves(path: Path) -> None:
+    targets = [target for target in LINK.findall(path.read_text(encoding="utf-8")) if "://" not in target]
+    assert [target for target in targets if not _resolves(path, target)] == []
+
+
+def _resolves(page: Path, target: str) -> bool:
+    """Whether the file is there, and in it the heading that is named."""
+    name, _, anchor = target.partition("#")
+    file = page.parent / name if name else page
+    return file.exists() and (not anchor or anchor in _anchors(file.read_text(encoding="utf-8")))
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to a page's headings."""
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    known, todo = set(), [ROOT / "README.md"]
+    while todo:
+        page = todo.pop().resolve()
+        if page in known or page.suffix != ".md":
+            continue
+        known.add(page)
+        targets = [target.partition("#")[0] for target in LINK.findall(page.read_text(encoding="utf-8"))]
+        todo += [page.parent / target for target in targets if target and "://" not in target]
+    assert [str(path) for path in _tracked("docs/*.md") if path.resolve() not in known] == []
+
+
+def test_every_route_and_metric_is_in_the_reference_and_no_other() -> None:
+    told = {f"{one.method.upper()} {one.path}" for one in describe({})}
+    assert told == set(generate.load_words()["route"])
+    assert all(f"| {name} |" in _reference("http.md") for name, *_ in generate.metrics())
 
 
 def test_no_file_names_a_place_on_the_machine_it_was_written_on() -> None:

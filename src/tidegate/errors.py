@@ -1,7 +1,8 @@
 """Every error a user can meet, by what the caller does next.
 
 An error says where, what was found and what was expected; its hint is one command or edit.
-Exit codes are stable: 0 ok, 1 error, 2 usage, 3 blocked, 4 underpowered or hold, 5 alert active,
+Exit codes are stable: 0 ok, 1 error, 2 usage, 3 blocked (by the gate, by a check of `ci` that failed, or a
+rollout that was rolled back), 4 undecided (underpowered, on hold, or nothing could be judged), 5 alert active,
 6 verification failed. Codes 3, 4 and 5 are verdicts, never exceptions.
 """
 
