@@ -7,7 +7,7 @@ import click
 from tidegate.cli.gate import EXIT_CODES, print_decision
 from tidegate.cli.output import json_option, print_json, say, short
 from tidegate.domain import Decision
-from tidegate.flow.plan import plan
+from tidegate.flow.plan import plan, plan_bundle
 from tidegate.flow.release import Plan
 from tidegate.rollout.plan import Expected
 from tidegate.store.layout import find_root
@@ -15,8 +15,9 @@ from tidegate.store.layout import find_root
 
 @click.command("plan")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the plan here.")
+@click.option("--bundle", metavar="DIGEST", default="", help="Release this bundle, as one that was imported.")
 @json_option
-def command(*, out: Path | None, as_json: bool) -> int:
+def command(*, out: Path | None, bundle: str, as_json: bool) -> int:
     """Build and sign the candidate's bundle and write down what `tidegate apply` would do.
 
     Needs a `pass` of `tidegate gate` on the same evaluation rows; exits 3 or 4 with the verdict otherwise.
@@ -25,8 +26,9 @@ def command(*, out: Path | None, as_json: bool) -> int:
     Example:
       tidegate plan
       tidegate plan --out release.json && tidegate apply release.json
+      tidegate bundle import digits.tar && tidegate budget pull && tidegate plan --bundle 3f9c
     """
-    made = plan(find_root(), out)
+    made = plan_bundle(find_root(), bundle, out) if bundle else plan(find_root(), out)
     if as_json:
         print_json(made)
     elif not isinstance(made, Decision):

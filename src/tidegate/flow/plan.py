@@ -11,19 +11,20 @@ from tidegate.data.params import ABSENT
 from tidegate.domain import Decision
 from tidegate.errors import ConflictError, UsageError
 from tidegate.flow.bundle import gather_parts
-from tidegate.flow.judge import decisions, gather, recorded_event
+from tidegate.flow.judge import decisions, gather, recorded_event, recorded_rows
 from tidegate.flow.provenance import provenance_of
 from tidegate.flow.release import Action, Plan, plan_path
 from tidegate.gate.checks import Evidence
 from tidegate.gate.decide import answered
+from tidegate.gate.read import wanted_by
 from tidegate.gate.rows import right
 from tidegate.pipeline.explain import changed_values
 from tidegate.pipeline.reproduce import examine
 from tidegate.pipeline.stages import PIPELINE
 from tidegate.project import Config, load_config
-from tidegate.registry.load import open_bundle, read_manifest
+from tidegate.registry.load import Bundle, find_bundle, open_bundle, read_manifest
 from tidegate.registry.model import load_model
-from tidegate.registry.pack import describe, pack
+from tidegate.registry.pack import Part, describe, pack
 from tidegate.registry.releases import next_version
 from tidegate.rollout.plan import expect
 from tidegate.store.files import sha256_bytes, write_atomic
@@ -32,7 +33,8 @@ from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 from tidegate.store.state import State
 
-RECORDS = {"decision.json", "provenance.json"}
+DECISION = "decision.json"
+RECORDS = {DECISION, "provenance.json"}
 
 
 class Judged(NamedTuple):
@@ -41,6 +43,15 @@ class Judged(NamedTuple):
     decision: Decision
     cited: str
     base_rates: dict[str, float]
+
+
+class Chosen(NamedTuple):
+    """The bundle to release: the files in which it differs from the live one, notes on its model, its commit."""
+
+    digest: str
+    changed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    commit: str = ""
 
 
 def plan(root: Path, path: Path | None = None) -> Plan | Decision:
@@ -58,8 +69,56 @@ def plan(root: Path, path: Path | None = None) -> Plan | Decision:
         judged = _judged(config, layout, ledger)
     if judged.decision.verdict != "pass":
         return judged.decision
-    planned = _plan(config, layout, state, judged=judged)
-    write_atomic(path or plan_path(layout), msgspec.json.format(msgspec.json.encode(planned)) + b"\n")
+    chosen = _built(config, layout, state, judged.decision)
+    return _written(_plan(config, layout, state, judged=judged, chosen=chosen), path or plan_path(layout))
+
+
+def plan_bundle(root: Path, prefix: str, path: Path | None = None) -> Plan | Decision:
+    """Write down what a release of a bundle that is here already would change, such as one that was imported.
+
+    Its verdict must be known to the ledger, and be about what is live here. Errors as in `plan`; CorruptError
+    for a bundle that does not verify.
+    """
+    config = load_config(root)
+    layout = Layout(root)
+    digest = find_bundle(layout.bundles, prefix)
+    bundle = open_bundle(layout.bundles, digest, keys=layout.keys, require=config.sign.require)
+    with open_ledger(layout.ledger) as ledger:
+        state = ledger.state()
+        _require_idle(state)
+        judged = _judged_before(config, layout, ledger, bundle)
+    if judged.decision.verdict != "pass":
+        return judged.decision
+    load_model(bundle, settings=config.runtime).close()
+    live = state.live
+    changed = _changed(layout, live.bundle, bundle.manifest.files) if live else ()
+    chosen = Chosen(digest, changed, commit=provenance_of(layout, digest).commit)
+    return _written(_plan(config, layout, state, judged=judged, chosen=chosen), path or plan_path(layout))
+
+
+def _judged_before(config: Config, layout: Layout, ledger: Ledger, bundle: Bundle) -> Judged:
+    """The verdict that a bundle carries, as the ledger has it."""
+    decision, where = (
+        msgspec.json.decode(bundle.read(DECISION), type=Decision),
+        f"bundle {bundle.digest[:12]}",
+    )
+    if decision not in decisions(ledger):
+        found = "its verdict is not in this ledger, so nobody here knows that it passed"
+        raise UsageError(where, found, hint="tidegate budget pull, or `tidegate budget merge FILE`")
+    wanted = wanted_by(config.gate, config.project.task)._replace(is_lenient=True)
+    live, rates = ledger.state().live, dict[str, float]()
+    if live is not None:
+        stable = open_bundle(layout.bundles, live.bundle, keys=layout.keys, require=config.sign.require)
+        rows = recorded_rows(stable, wanted)
+        rates = {"wrong_rate": 1 - float(right(rows).mean())} if rows.classes else {}
+        if stable.digest != bundle.digest and decision.baseline != rows.digest:
+            found = "it was judged against another model than the one that is live here"
+            raise UsageError(where, found, hint="run `tidegate gate` where it was made, against this one")
+    return Judged(decision, recorded_event(ledger, decision).hash, rates)
+
+
+def _written(planned: Plan, path: Path) -> Plan:
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(planned)) + b"\n")
     return planned
 
 
@@ -96,29 +155,36 @@ def verdict_on(config: Config, ledger: Ledger, evidence: Evidence) -> Decision:
     return decision
 
 
-def _plan(config: Config, layout: Layout, state: State, *, judged: Judged) -> Plan:
+def _built(config: Config, layout: Layout, state: State, decision: Decision) -> Chosen:
+    """The candidate's bundle; the live one where it would hold the same."""
     live = state.live
-    parts, notes = gather_parts(config, layout, judged.decision)
-    changed = _changed(layout, live.bundle, parts) if live else ()
-    action: Action = "release" if live is None else "rollout" if changed else "nothing"
+    parts, notes = gather_parts(config, layout, decision)
+    changed = _changed(layout, live.bundle, describe(parts)) if live else ()
     digest = live.bundle if live and not changed else _packed(config, layout, parts)
-    known, is_rollout, basis = state.version_of(digest), action == "rollout", live.number if live else 0
+    return Chosen(digest, changed, notes, head_commit(layout.root))
+
+
+def _plan(config: Config, layout: Layout, state: State, *, judged: Judged, chosen: Chosen) -> Plan:
+    live = state.live
+    action: Action = "release" if live is None else "rollout" if chosen.changed else "nothing"
+    known, is_rollout = state.version_of(chosen.digest), action == "rollout"
+    basis = live.number if live else 0
     return Plan(
-        id=sha256_bytes(f"{digest} {basis} {len(state.rollouts)}".encode())[:8],
+        id=sha256_bytes(f"{chosen.digest} {basis} {len(state.rollouts)}".encode())[:8],
         at=time.time(),
         action=action,
         endpoint=config.project.name,
-        bundle=digest,
+        bundle=chosen.digest,
         version=known.version if known else next_version(state),
         decision=judged.cited,
-        commit=head_commit(layout.root),
+        commit=chosen.commit,
         basis=basis,
         stable=live.bundle if live else None,
         steps=tuple(float(step) for step in config.rollout.steps) if is_rollout else (),
-        changes=_changes(layout, live.bundle, digest) if live else {},
-        parts=changed,
+        changes=_changes(layout, live.bundle, chosen.digest) if live else {},
+        parts=chosen.changed,
         expected=expect(config.rollout, judged.base_rates) if is_rollout else (),
-        notes=notes,
+        notes=chosen.notes,
     )
 
 
@@ -134,9 +200,9 @@ def _known(value: object) -> object:
     return None if value is ABSENT else value
 
 
-def _changed(layout: Layout, stable: str, parts: Mapping[str, bytes]) -> tuple[str, ...]:
+def _changed(layout: Layout, stable: str, new: Mapping[str, Part]) -> tuple[str, ...]:
     """Files that the live bundle does not hold as they are; where they come from always differs and says nothing."""
-    old, new = read_manifest(layout.bundles, stable).files, describe(parts)
+    old = read_manifest(layout.bundles, stable).files
     names = sorted((old.keys() | new.keys()) - RECORDS)
     return tuple(name for name in names if old.get(name) != new.get(name))
 
