@@ -1,6 +1,7 @@
 """The gate as a verb: rows and files in, one recorded verdict out."""
 
 import csv
+import sys
 
 import msgspec
 import pytest
@@ -155,3 +156,18 @@ def test_labels_are_planned_by_our_tests_and_by_the_bounds_of_others(project):
     assert {need.rule for need in ours} == {"not_worse accuracy", "min accuracy"}
     blind = max(need.labels for need in theirs if need.rule == "not_worse accuracy")
     assert blind > 10 * max(need.labels or 0 for need in ours if need.rule == "not_worse accuracy")
+
+
+def test_what_passed_by_a_metric_of_ones_own_is_planned_until_the_metric_changes(project, monkeypatch):
+    own, outside = project / "src/own_metric_of_a_plan.py", sys.path.copy()
+    own.parent.mkdir()
+    own.write_text("def accuracy(rows):\n    return rows['truth'] == rows['prediction']\n")
+    configure(project, '[[gate.rule]]\nkind = "min"\nvalue = 0.8\nmetric = "own_metric_of_a_plan:accuracy"\n')
+    assert judge(project).verdict == "pass"
+    monkeypatch.setattr(sys, "path", outside)
+    monkeypatch.delitem(sys.modules, "own_metric_of_a_plan")
+    assert plan(project).action == "release"
+    own.write_text(own.read_text() + "# edited\n")
+    with pytest.raises(UsageError, match="no verdict on these evaluation rows"):
+        plan(project)
+    assert judge(project).submission == 2
