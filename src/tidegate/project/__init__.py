@@ -10,7 +10,6 @@ from tidegate.project.config import (
     Monitor,
     Project,
     Rollout,
-    Serve,
     Sign,
     known_keys,
     load_config,
@@ -38,6 +37,7 @@ from tidegate.project.log import Log
 from tidegate.project.metric import MetricName, Task, read_metric
 from tidegate.project.runtime import Runtime
 from tidegate.project.section import Bytes, Positive, Probability, Seconds, Section, Share, write_unit
+from tidegate.project.serve import Serve
 
 __all__ = [
     "CONFIG", "Better", "Bytes", "Churn", "Ci", "Config", "Data", "Distribution", "Gate", "Guard",
