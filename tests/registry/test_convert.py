@@ -106,7 +106,7 @@ def test_a_linear_model_becomes_onnx_and_the_plan_says_how_close_it_is(case, sko
     record = record_of(shipped)
     assert [one.precision for one in record.tried] == ["float32", "float64"]
     assert (record.format, record.source) == ("onnx", "model.skops")
-    assert record.versions.keys() == {"python", "scikit-learn"}
+    assert record.versions.keys() == {"python", "scikit-learn", "onnxruntime"}
     assert case.load(shipped, config).predict(X)[0] == trained.predict(X).tolist()
     assert case.ship(config) == shipped
 

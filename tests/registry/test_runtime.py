@@ -1,6 +1,7 @@
 """A model in a process of its own: what it may see and use, what is believed of what it says, how it comes back."""
 
 import os
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,15 +16,18 @@ from hypothesis.extra import numpy as arrays
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project import Bytes, Runtime, Seconds
 from tidegate.registry.runtime import process, remote
+from tidegate.registry.runtime.child import describe
 from tidegate.registry.runtime.process import DiedError, Process
 from tidegate.registry.runtime.remote import Remote, Source, wait_s
 from tidegate.registry.runtime.wire import (
     Array,
     Ask,
     Feature,
+    Reply,
     Request,
     pack,
     pack_rows,
+    receive,
     unpack,
     unpack_rows,
 )
@@ -301,6 +305,48 @@ def test_a_process_that_was_asked_nothing_says_so() -> None:
     assert reply.failed
     assert "no model was loaded" in reply.failed.reason
     one.stop()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (MemoryError("x" * 900), "out of memory"),
+        (ValueError("a\n  b"), "ValueError: a b"),
+        (KeyError(), "KeyError"),
+        (UsageError("here", "wrong"), "here: wrong"),
+        (
+            ModuleNotFoundError("No module named 'skl2onnx'", name="skl2onnx"),
+            "`skl2onnx` is not installed here: pip install 'tidegate[convert]'",
+        ),
+        (
+            ModuleNotFoundError("No module named 'own'", name="own"),
+            "ModuleNotFoundError: No module named 'own'",
+        ),
+    ],
+)
+def test_an_error_is_told_in_one_line(error, told) -> None:
+    assert describe(error) == told
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_message_or_an_error(data) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(data)
+        theirs.close()
+        with pytest.raises((EOFError, ValueError, msgspec.MsgspecError)):
+            receive(ours, Reply)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_of_an_announced_message_are_a_message_or_an_error(data) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(len(data).to_bytes(8, "big") + data)
+        try:
+            assert isinstance(receive(ours, Reply), Reply)
+        except (ValueError, msgspec.MsgspecError):
+            return
 
 
 cells = st.one_of(st.none(), st.text(max_size=5))

@@ -17,7 +17,6 @@ from tidegate.registry.columns import table_rows, text_columns
 from tidegate.registry.formats import (
     FORMATS,
     MODEL,
-    MODULE,
     ONNX,
     PREDICTOR,
     RECORD,
@@ -38,6 +37,7 @@ from tidegate.registry.parity import (
     largest_difference,
     make_example,
 )
+from tidegate.registry.runtime.wire import MODULE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,8 +83,7 @@ def ship_model(config: Config, root: Path, *, contract: bytes) -> Shipped:
     case = _open_case(config, root, contract)
     require_pickle(case.record.format, config.runtime, where=case.record.source)
     with _model(case, case.record, case.parts) as model:
-        versions = {**case.record.versions, **getattr(model, "versions", {})}
-        case = case._replace(record=replace(case.record, versions=versions))
+        case = case._replace(record=_made_with(case.record, model))
         trials = _try_conversions(case, model)
         case = case._replace(record=replace(case.record, tried=tuple(trial.attempt for trial in trials)))
         best = _best(trials, config)
@@ -93,6 +92,7 @@ def ship_model(config: Config, root: Path, *, contract: bytes) -> Shipped:
     record = replace(case.record, format=ONNX, name=NAME)
     case = case._replace(record=record, parts={NAME: best.model})
     with _model(case, record, case.parts) as model:
+        case = case._replace(record=_made_with(record, model))
         told = f"{record.source} -> ONNX ({best.attempt.precision}), {_tell(best.attempt)}"
         return _shipped(case, model, note=told)
 
@@ -149,6 +149,10 @@ def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterat
         raise UsageError(case.record.source, error.message, hint=error.hint) from None
     with contextlib.closing(model):
         yield model
+
+
+def _made_with(record: RuntimeRecord, model: Model) -> RuntimeRecord:
+    return replace(record, versions={**record.versions, **model.versions})
 
 
 def _try_conversions(case: Case, native: Model) -> list[Trial]:

@@ -14,7 +14,6 @@ from tidegate.registry.named import Answer
 RECORD = "runtime.json"
 ONNX = "onnx"
 PREDICTOR = "predictor"
-MODULE = "predictor.py"
 MODEL = "model"
 ARTIFACT = "artifact."
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Model(Protocol):
     """A loaded bundle: rows in, answers and class scores out.
 
-    `is_remote` says that it answers from a process of its own, so that `predict` waits.
+    `is_remote` says that it answers from a process of its own, so that `predict` waits; `versions` are those of
+    the packages that it runs on.
     """
 
     bundle: Bundle
@@ -28,6 +29,7 @@ class Model(Protocol):
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     platform: str
+    versions: dict[str, str]
     is_remote: bool
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":

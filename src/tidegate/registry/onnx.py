@@ -59,6 +59,7 @@ class OnnxModel:
         self.columns = row_columns(bundle.contract)
         self.inputs = _inputs(session, bundle)
         self._names = Names(labels)
+        self.versions = _versions()
         self._session = session
         self._asked = _asked(session)
         self.outputs = _outputs(session, self._asked, named=bool(labels))
@@ -105,6 +106,12 @@ def open_session(model: bytes, *, where: str) -> "onnxruntime.InferenceSession":
     except Exception as error:  # onnxruntime raises bare classes of its C layer
         line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(where, f"{MODEL} cannot be loaded, {line}") from None
+
+
+def _versions() -> dict[str, str]:
+    import onnxruntime
+
+    return {"onnxruntime": str(onnxruntime.__version__)}
 
 
 def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":

@@ -39,6 +39,15 @@ FORMATS = {
     "lightgbm": "lightgbms",
     "predictor": "custom",
 }
+EXTRAS = {
+    "joblib": "sklearn",
+    "lightgbm": "lightgbm",
+    "onnxmltools": "convert",
+    "skl2onnx": "convert",
+    "sklearn": "sklearn",
+    "skops": "sklearn",
+    "xgboost": "xgboost",
+}
 
 
 class Loadable(Protocol):
@@ -119,6 +128,8 @@ def describe(error: BaseException) -> str:
         return "out of memory"
     if isinstance(error, TidegateError):
         return str(error)
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return f"`{error.name}` is not installed here: pip install 'tidegate[{EXTRAS[error.name]}]'"
     text = " ".join(str(error).split())[:500]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import UsageError
 from tidegate.predictor import Predictor
-from tidegate.registry.runtime.wire import Feature, Load
+from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature, Load
 
 if TYPE_CHECKING:
     import numpy as np
-
-MODULE = "predictor.py"
-ARTIFACTS = "artifacts"
 
 
 class Custom:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import resource
 import signal
+import sys
 
 NO_NEW_PRIVILEGES = 38
 MAX_FILES = 256
@@ -34,7 +35,9 @@ def set_limits(memory: int) -> None:
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, MAX_FILES)
     _limit(resource.RLIMIT_FSIZE, MAX_WRITTEN)
-    _limit(resource.RLIMIT_AS, memory)
+    if sys.platform != "darwin":
+        # macOS knows the limit and refuses to set it
+        _limit(resource.RLIMIT_AS, memory)
     _refuse_privileges()
 
 

@@ -9,14 +9,16 @@ from tidegate.domain import TensorSpec
 from tidegate.errors import TidegateError, UsageError
 from tidegate.project.runtime import Runtime
 from tidegate.registry.columns import row_columns, text_columns
-from tidegate.registry.formats import FORMATS, MODULE, PREDICTOR, Example, RuntimeRecord, artifacts_of
+from tidegate.registry.formats import FORMATS, PREDICTOR, Example, RuntimeRecord, artifacts_of
 from tidegate.registry.load import Bundle
 from tidegate.registry.named import Answer, Names
 from tidegate.registry.runtime.remote import Remote, Source
-from tidegate.registry.runtime.wire import Feature
+from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature
 
 if TYPE_CHECKING:
     import numpy as np
+
+TRUST = "add them to runtime.trust in tidegate.toml if you know where the file comes from"
 
 
 class RemoteModel:
@@ -61,7 +63,9 @@ def load_remote(
     try:
         remote = Remote(source, settings)
     except TidegateError as error:
-        raise UsageError(where, f"its model {error.message}", hint=_hint(error.message)) from None
+        raise UsageError(
+            where, f"its model {error.message}", hint=TRUST if "runtime.trust" in error.message else ""
+        ) from None
     return RemoteModel(bundle, record, remote=remote, labels=labels)
 
 
@@ -78,15 +82,8 @@ def _files(bundle: Bundle, record: RuntimeRecord) -> Mapping[str, bytes]:
     """What the process finds in its folder."""
     if record.format != PREDICTOR:
         return {record.name: bundle.read(record.name)}
-    artifacts = {f"artifacts/{path}": data for path, data in artifacts_of(bundle.parts).items()}
+    artifacts = {f"{ARTIFACTS}/{path}": data for path, data in artifacts_of(bundle.parts).items()}
     return {MODULE: bundle.read(MODULE), **artifacts}
-
-
-def _hint(message: str) -> str:
-    if "runtime.trust" in message:
-        return "add them to runtime.trust in tidegate.toml if you know where the file comes from"
-    missing = next((form for form in FORMATS.values() if f"named '{form.extra}'" in message), None)
-    return f"pip install 'tidegate[{missing.extra}]'" if missing else ""
 
 
 def _inputs(contract: Contract, *, is_matrix: bool) -> tuple[TensorSpec, ...]:

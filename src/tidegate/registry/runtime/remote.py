@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project.runtime import Runtime
+from tidegate.registry.named import Answer
 from tidegate.registry.runtime.process import FILES, DiedError, Process
 from tidegate.registry.runtime.wire import (
     Answered,
@@ -26,8 +27,6 @@ PATIENCE = 3
 AT_ONCE = 2000
 CELLS_AT_ONCE = 4_000_000
 LONGEST_WAIT_S = 60.0
-
-Answer = str | int | float
 
 
 class Source(NamedTuple):

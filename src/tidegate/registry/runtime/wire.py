@@ -15,6 +15,10 @@ import msgspec
 if TYPE_CHECKING:
     import numpy as np
 
+# what a predictor's process finds in its folder
+MODULE = "predictor.py"
+ARTIFACTS = "artifacts"
+
 LENGTH = struct.Struct("!Q")
 MAX_FRAME = 1 << 28
 CHUNK = 1 << 16
