@@ -70,26 +70,16 @@ def test_a_key_that_asks_too_often_is_told_to_wait() -> None:
     access.check(APP, "predict", now=0.6)
 
 
-def test_over_a_long_time_a_key_gets_its_rate() -> None:
-    access, taken = Access([key("app", APP, "predict", rate=10)]), 0
+@pytest.mark.parametrize(("share", "low", "high"), [(1.0, 100, 111), (0.5, 50, 56)])
+def test_over_ten_seconds_a_key_gets_its_rate_and_a_worker_its_share(share, low, high) -> None:
+    access, taken = Access([key("app", APP, "predict", rate=10)], share=share), 0
     for tick in range(1000):
         try:
             access.check(APP, "predict", now=tick / 100)
         except DeniedError:
             continue
         taken += 1
-    assert 100 <= taken <= 111
-
-
-def test_workers_share_a_rate() -> None:
-    access, taken = Access([key("app", APP, "predict", rate=10)], share=0.5), 0
-    for tick in range(1000):
-        try:
-            access.check(APP, "predict", now=tick / 100)
-        except DeniedError:
-            continue
-        taken += 1
-    assert 50 <= taken <= 56
+    assert low <= taken <= high
 
 
 def test_a_revoked_key_is_refused_at_once(closed) -> None:
