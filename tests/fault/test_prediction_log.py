@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.domain import Prediction
 from tidegate.store.predictions import (
     Cursor,
+    PredictionLog,
     Question,
     ask,
     compact,
@@ -54,6 +56,19 @@ from tidegate.store.predictions import compact
 while True:
     compact(Path(sys.argv[1]), grace_s=0)
     print("compacted", flush=True)
+"""
+
+COMPACT_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from tidegate.errors import TidegateError
+from tidegate.store.predictions import compact
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+try:
+    compact(Path(sys.argv[1]), grace_s=0)
+except TidegateError as error:
+    print(error)
 """
 
 
@@ -101,3 +116,17 @@ def test_eight_random_kills_under_load_lose_and_double_no_acknowledged_row(tmp_p
     assert damaged_segments(folder) == []
     assert list(folder.glob("*.seg")) == []
     assert len(wanted) > 8 * 100
+
+
+def test_a_full_disk_stops_the_compaction_and_leaves_the_log_as_it_is(tmp_path: Path) -> None:
+    log = PredictionLog(tmp_path, "w")
+    log.write(
+        [Prediction(f"r{n}", 1.0, "u", "e", "b", "stable", (n / 3,), n, (), 0.1, 200) for n in range(99)]
+    )
+    log.close()
+    before = {path.name for path in tmp_path.iterdir()}
+    words = [sys.executable, "-c", COMPACT_ON_A_FULL_DISK, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert "cannot be made Parquet" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {*before, "compact.lock"}
+    assert compact(tmp_path, grace_s=0).rows == 99

@@ -66,19 +66,20 @@ def hidden_inputs(contract: Contract, settings: Log) -> frozenset[int]:
 
 
 def keep_log(root: Path, *, grace_s: float | None = None) -> Kept:
-    """Compact what is done, then delete what is too old or too much; deletions are events in the ledger.
+    """Delete what is too old or too much, which the ledger then says, and compact what is done.
 
     Raises ConflictError when somebody else is at it.
     """
     config, layout = load_config(root), Layout(root)
     if not layout.log.is_dir():
         return Kept(Compacted(0, 0, 0), [])
-    done = compact(layout.log) if grace_s is None else compact(layout.log, grace_s=grace_s)
+    # deleting first makes room for the compaction, and needs no package that it needs
     limits = Limits(float(config.log.retain), int(config.log.max_bytes))
     gone = trim(layout.log, limits, now=time.time())
     if gone:
         with open_ledger(layout.ledger) as ledger:
             ledger.append_all(_entries(config.project.name, gone))
+    done = compact(layout.log) if grace_s is None else compact(layout.log, grace_s=grace_s)
     return Kept(done, gone)
 
 
@@ -130,7 +131,7 @@ def main(root: str) -> None:
         kept = keep_log(Path(root))
     except ConflictError:
         return
-    except TidegateError as error:
+    except (TidegateError, OSError) as error:
         print(f"prediction log: {error}", file=sys.stderr, flush=True)  # noqa: T201
         sys.exit(1)
     for one in kept.trimmed:

@@ -20,17 +20,16 @@ from tidegate.store.predictions.files import (
     SNAPSHOT,
     STREAMS,
     LogFile,
-    bytes_of,
     is_closed,
     list_files,
     parquet_of,
+    size_of,
     stale_files,
     swapping,
 )
 from tidegate.store.predictions.frames import is_damaged
 
 GRACE_S = 2.0
-SMALL_BYTES = 16 << 20
 FORGOTTEN_S = 3600.0
 DAY_US = 86_400_000_000
 TEMPORARY = ".tmp"
@@ -71,15 +70,14 @@ def _runs(files: Sequence[LogFile], before: float) -> Iterator[list[LogFile]]:
 
 
 def _is_ready(file: LogFile, before: float) -> bool:
-    stat = file.path.stat()
     if not file.is_segment:
-        return stat.st_size < SMALL_BYTES
-    return stat.st_mtime <= before and is_closed(file) and not is_damaged(file.path)
+        return True
+    return file.path.stat().st_mtime <= before and is_closed(file) and not is_damaged(file.path)
 
 
 def _goes_with(run: Sequence[LogFile], file: LogFile) -> bool:
     is_same_day = run[0].first // DAY_US == file.last // DAY_US
-    return is_same_day and bytes_of(run) + file.path.stat().st_size <= RUN_BYTES
+    return is_same_day and sum(map(size_of, (*run, file))) <= RUN_BYTES
 
 
 def _worthwhile(run: list[LogFile]) -> Iterator[list[LogFile]]:
@@ -92,16 +90,17 @@ def _compact_run(parts: Sequence[LogFile]) -> Compacted:
 
     folder = parts[0].path.parent
     stats = [file.path.stat() for file in parts]
-    size = sum(
-        stat.st_size if file.is_segment else file.size for stat, file in zip(stats, parts, strict=True)
-    )
-    whole = parquet_of(parts, size)
+    whole = parquet_of(parts, sum(map(size_of, parts)))
     fresh = folder / f".{whole.name}{TEMPORARY}"
-    rows = write_parquet(parts, fresh)
-    # the time of the newest row, which decides how long the file is kept
-    newest = max(stat.st_mtime_ns for stat in stats)
-    os.utime(fresh, ns=(newest, newest))
-    sync_path(fresh)
+    try:
+        rows = write_parquet(parts, fresh)
+        # the time of the newest row, which decides how long the file is kept
+        newest = max(stat.st_mtime_ns for stat in stats)
+        os.utime(fresh, ns=(newest, newest))
+        sync_path(fresh)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
     with swapping(folder):
         fresh.replace(whole.path)
         sync_path(folder)

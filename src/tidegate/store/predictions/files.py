@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,11 +61,23 @@ class LogFile(NamedTuple):
 
 def parse_name(path: Path) -> LogFile | None:
     """The file that a path names; None for what is none of the log's."""
+    return _parse(str(path))
+
+
+@lru_cache(maxsize=16_384)
+def _parse(text: str) -> LogFile | None:
+    """Remembered, because the monitor lists the folder several times a second."""
+    path = Path(text)
     if found := _SEGMENT.fullmatch(path.name):
         return LogFile(path, found[1], found[2], int(found[3]), int(found[3]), 0)
     if found := _PARQUET.fullmatch(path.name):
         return LogFile(path, found[1], found[2], int(found[3]), int(found[4]), int(found[5]))
     return None
+
+
+def size_of(file: LogFile) -> int:
+    """The bytes of the segments that a file is or holds."""
+    return file.path.stat().st_size if file.is_segment else file.size
 
 
 def parquet_of(parts: Sequence[LogFile], size: int) -> LogFile:
@@ -101,8 +114,10 @@ def _split(folder: Path, stream: str) -> tuple[list[LogFile], list[LogFile]]:
 
 
 def _all_files(folder: Path, stream: str) -> list[LogFile]:
-    paths = folder.iterdir() if folder.is_dir() else ()
-    parsed = [parse_name(path) for path in paths if path.name.startswith(stream)]
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        parsed = [_parse(entry.path) for entry in entries if entry.name.startswith(stream)]
     return [file for file in parsed if file]
 
 

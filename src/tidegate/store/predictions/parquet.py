@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tidegate.domain import Prediction
-from tidegate.errors import missing_extra
+from tidegate.errors import TidegateError, missing_extra
 from tidegate.store.predictions.files import LogFile
 from tidegate.store.predictions.frames import read_frames
 from tidegate.store.predictions.rows import KINDS, NO_ROWS, Row, Search, decode_stream
@@ -37,26 +37,44 @@ def connect() -> "duckdb.DuckDBPyConnection":
 
 
 def write_parquet(parts: Sequence[LogFile], target: Path) -> int:
-    """Put all rows of the parts, which are of one stream, into one file, zstd; how many there are."""
-    kind = KINDS[parts[0].stream]
-    columns = COLUMNS[kind]
-    sources = []
+    """Put all rows of the parts, which are of one stream, into one file, zstd; how many there are.
+
+    Raises TidegateError when the disk or the memory do not suffice.
+    """
     with connect() as connection:
-        for number, (is_segment, group) in enumerate(groupby(parts, key=lambda part: part.is_segment)):
-            if not is_segment:
-                sources += [f"read_parquet({quote(str(part.path))})" for part in group]
-                continue
-            types = ", ".join(f'"{name}" {of}' for name, of in columns.items())
-            connection.execute(f"create table part{number} ({types})")
-            placed = _placed(group)
-            while batch := list(islice(placed, BATCH)):
-                _insert(connection, f"part{number}", batch)
-            sources.append(f"part{number}")
-        names = ", ".join(f'"{name}"' for name in columns)
-        union = " union all ".join(f"select {names} from {source}" for source in sources)
-        connection.execute(f"copy ({union}) to {quote(str(target))} (format parquet, compression zstd)")
-        found = connection.execute(f"select count(*) from read_parquet({quote(str(target))})").fetchone()
-    return int(found[0]) if found else 0
+        import duckdb
+
+        try:
+            copied = _copy(connection, parts, target)
+            found = connection.execute("select count(*) from read_parquet(?)", [str(target)]).fetchone()
+        except duckdb.Error as error:
+            line = next(iter(str(error).splitlines()), "")
+            raise TidegateError("log", f"{parts[0].name} cannot be made Parquet, {line}") from None
+    if found != (copied,):
+        raise TidegateError(
+            "log", f"{parts[0].name}: {copied} rows became {found}, the Parquet file is not used"
+        )
+    return copied
+
+
+def _copy(connection: "duckdb.DuckDBPyConnection", parts: Sequence[LogFile], target: Path) -> int:
+    columns = COLUMNS[KINDS[parts[0].stream]]
+    sources = []
+    for number, (is_segment, group) in enumerate(groupby(parts, key=lambda part: part.is_segment)):
+        if not is_segment:
+            sources += [f"read_parquet({quote(str(part.path))})" for part in group]
+            continue
+        types = ", ".join(f'"{name}" {of}' for name, of in columns.items())
+        connection.execute(f"create table part{number} ({types})")
+        placed = _placed(group)
+        while batch := list(islice(placed, BATCH)):
+            _insert(connection, f"part{number}", batch)
+        sources.append(f"part{number}")
+    names = ", ".join(f'"{name}"' for name in columns)
+    union = " union all ".join(f"select {names} from {source}" for source in sources)
+    done = connection.execute(f"copy ({union}) to {quote(str(target))} (format parquet, compression zstd)")
+    copied = done.fetchone()
+    return int(copied[0]) if copied else 0
 
 
 def read_parquet(path: Path, kind: type[Row], passed: Sequence[tuple[LogFile, int]]) -> list[Row]:
@@ -65,16 +83,15 @@ def read_parquet(path: Path, kind: type[Row], passed: Sequence[tuple[LogFile, in
     for part, end in passed:
         within = f"segment between {part.first} and {part.last}"
         conditions.append(f"not ({within} and position <= {end})" if part.is_segment else f"not ({within})")
-    order = "order by segment, position, row"
-    return list(_rows(path, kind, f"where {' and '.join(conditions)} {order}", []))
+    return list(_rows(path, kind, f"where {' and '.join(conditions)}", []))
 
 
 def search_parquet(path: Path, search: Search) -> list[Prediction]:
-    """The newest predictions that are searched for, in the order they were written."""
+    """The newest predictions that are searched for, newest first."""
     where = "where seconds >= ? and (? = '' or request = ?)"
-    newest = "qualify row_number() over (order by seconds desc, segment desc, position desc, row desc) <= ?"
+    newest = "order by seconds desc, segment desc, position desc, row desc limit ?"
     values = [search.since, search.request, search.request, search.n]
-    return list(_rows(path, Prediction, f"{where} {newest} order by segment, position, row", values))
+    return list(_rows(path, Prediction, f"{where} {newest}", values))
 
 
 def requests_among(paths: Sequence[Path], wanted: Collection[str]) -> set[str]:

@@ -59,9 +59,8 @@ def find_predictions(folder: Path, search: Search) -> list[Prediction]:
             is_full = len(newest) >= search.n and (not search.n or newest[-1].at > written)
             if is_full or written < search.since:
                 break
-            # the later written come first, so that of rows at the same time they stay the newest
-            found = list(_found(file, search))[::-1]
-            newest = heapq.nlargest(search.n, [*newest, *found], key=lambda row: row.at)
+            # of rows at the same time the later written are the newest, they come first already
+            newest = heapq.nlargest(search.n, [*newest, *_found(file, search)], key=lambda row: row.at)
     return newest
 
 
@@ -87,19 +86,18 @@ def damaged_segments(folder: Path) -> list[str]:
         return [file.name for file in files if file.is_segment and is_damaged(file.path)]
 
 
-def _found(file: LogFile, search: Search) -> Iterator[Prediction]:
-    """What is searched for in one file, in the order it was written."""
+def _found(file: LogFile, search: Search) -> list[Prediction]:
+    """What is searched for in one file, newest first."""
     if not file.is_segment:
         from tidegate.store.predictions.parquet import search_parquet
 
-        yield from search_parquet(file.path, search)
-        return
+        return search_parquet(file.path, search)
     payloads = (frame.payload for frame in read_frames(file.path) if frame.payload)
     rows = (row for payload in payloads for row in decode(payload, Prediction))
     fits = (row for row in rows if row.at >= search.since and search.request in ("", row.request))
     # of the rows of a segment only as many stay in memory as are shown
     newest = heapq.nlargest(search.n, enumerate(fits), key=lambda pair: (pair[1].at, pair[0]))
-    yield from (row for _, row in sorted(newest, key=lambda pair: pair[0]))
+    return [row for _, row in newest]
 
 
 def _requests(path: Path) -> Iterator[str]:
