@@ -1,0 +1,1 @@
+"""The servers that `serving.py` compares, and what it asks them with."""
