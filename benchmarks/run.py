@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 DVC = ROOT / ".tools" / "dvc" / "bin" / "dvc"
-NO_BENCHMARK = ("run.py", "racing.py", "projects.py")
+NO_BENCHMARK = ("run.py", "racing.py", "projects.py", "malformed.py")
 
 
 def main() -> int:

@@ -52,6 +52,22 @@ def endpoint_of(root: Path, config: Config) -> Address:
     return address._replace(certificate=str(root / serving.tls_certificate))
 
 
+def server_context(root: Path, config: Config) -> ssl.SSLContext | None:
+    """What the endpoint speaks TLS with, None where it does not; UsageError for files that are no such pair."""
+    serving = config.serve
+    if not serving.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # nobody is there to type a passphrase
+        context.load_cert_chain(root / serving.tls_certificate, root / serving.tls_key, password="")
+    except OSError as error:
+        reason = (getattr(error, "reason", "") or error.strerror or "no PEM").lower().replace("_", " ")
+        found = f"no pair of certificate and key without passphrase in PEM, {reason}"
+        raise UsageError("serve.tls_certificate", found) from None
+    return context
+
+
 def is_public(address: Address) -> bool:
     """Whether other machines can reach it."""
     return address.host not in ("localhost", "::1") and not address.host.startswith("127.")
@@ -61,14 +77,19 @@ def connect(address: Address, timeout: float) -> http.client.HTTPConnection:
     """A connection to it, not opened yet; TLS trusts the project's own certificate, whatever its names."""
     if not address.certificate:
         return http.client.HTTPConnection(address.host, address.port, timeout=timeout)
-    context = ssl.create_default_context(cafile=address.certificate)
+    context = ssl.create_default_context()
+    context.load_verify_locations(cafile=address.certificate)
     context.check_hostname = False
+    # the certificate is trusted as it is, whoever signed it
+    context.verify_flags = ssl.VERIFY_X509_PARTIAL_CHAIN
     return http.client.HTTPSConnection(address.host, address.port, timeout=timeout, context=context)
 
 
 def key_headers() -> dict[str, str]:
     """The header that proves who asks, where the environment holds a key."""
-    key = os.environ.get(KEY, "")
+    key = os.environ.get(KEY, "").strip()
+    if not all("!" <= one <= "~" for one in key):
+        raise UsageError(KEY, "holds something else than a key of `tidegate access`")
     return {"authorization": f"Bearer {key}"} if key else {}
 
 

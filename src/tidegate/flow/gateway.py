@@ -8,7 +8,6 @@ import contextlib
 import os
 import signal
 import socket
-import ssl
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Role, Rollout
 from tidegate.errors import CorruptError, TidegateError
+from tidegate.flow.endpoint import server_context
 from tidegate.flow.log import hidden_inputs, open_log
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
@@ -93,7 +93,7 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     front = Front(App(worker.service), Limits(serving.max_body_bytes, serving.drain))
     calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
-        await front.start(listening, _tls(worker))
+        await front.start(listening, server_context(worker.layout.root, worker.config))
         if serving.grpc:
             await calls.start(serving.grpc, _credentials(worker))
         following = loop.create_task(_follow(worker, ledger))
@@ -103,17 +103,6 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
-
-
-def _tls(worker: Worker) -> ssl.SSLContext | None:
-    serving = worker.config.serve
-    if not serving.tls_certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(
-        worker.layout.root / serving.tls_certificate, worker.layout.root / serving.tls_key
-    )
-    return context
 
 
 def _credentials(worker: Worker) -> "ServerCredentials | None":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.errors import ConflictError, TidegateError, UnavailableError
-from tidegate.flow.endpoint import Address, address_of, endpoint_of, is_public, is_ready
+from tidegate.flow.endpoint import Address, address_of, endpoint_of, is_public, is_ready, server_context
 from tidegate.project import Config, load_config
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
@@ -23,7 +23,8 @@ from tidegate.store.lock import hold
 
 POLL_S = 0.1
 START_S = 30.0
-STOP_S = 20.0
+# how long a worker takes to end, beside what it drains
+STOP_S = 5.0
 BIND_S = 5.0
 QUICK_DEATH_S = 10.0
 LONGEST_PAUSE_S = 5.0
@@ -46,7 +47,7 @@ def up(root: Path) -> Up:
     is live.
     """
     layout = Layout(root)
-    address = endpoint_of(root, load_config(root))
+    address = _checked(root, load_config(root))
     _require_live(layout)
     running = service_process(layout)
     if running:
@@ -63,8 +64,9 @@ def down(root: Path) -> int | None:
     if process is None:
         return None
     os.kill(process, signal.SIGTERM)
-    if not _wait(lambda: service_process(layout) is None, STOP_S):
-        os.killpg(process, signal.SIGKILL)
+    if not _wait(lambda: service_process(layout) is None, load_config(root).serve.drain + 2 * STOP_S):
+        # workers and watcher end when it is gone
+        os.kill(process, signal.SIGKILL)
     return process
 
 
@@ -75,23 +77,42 @@ def serve(root: Path, *, watch: bool, listening: Callable[[Address], None] = lam
     """
     layout = Layout(root)
     config = load_config(root)
-    address = endpoint_of(root, config)
+    address = _checked(root, config)
     _warn_if_open(config, address)
     _require_live(layout)
     with (
         hold(layout.run / f"{SUPERVISOR}.lock", what="serve", wait_s=2),
         _listen(address) as bound,
     ):
+        _require_free(config)
         listening(address)
-        _supervise(layout, _commands(root, bound, workers=config.serve.workers, watch=watch), bound)
+        commands = _commands(root, bound, workers=config.serve.workers, watch=watch)
+        _supervise(layout, commands, bound, stop_s=config.serve.drain + STOP_S)
+
+
+def _checked(root: Path, config: Config) -> Address:
+    """The address; UsageError for settings that no worker could serve with."""
+    address = endpoint_of(root, config)
+    server_context(root, config)
+    if config.serve.grpc:
+        address_of(config.serve.grpc, "serve.grpc")
+    return address
+
+
+def _require_free(config: Config) -> None:
+    """Raise ConflictError where somebody else has gRPC's port: workers share theirs, which would hide it."""
+    if config.serve.grpc:
+        with _listen(address_of(config.serve.grpc, "serve.grpc"), key="serve.grpc"):
+            return
 
 
 def _warn_if_open(config: Config, address: Address) -> None:
     """Say that everybody may ask, where other machines can."""
     calls = config.serve.grpc
-    reachable = is_public(address) or (calls and is_public(address_of(calls, "serve.grpc")))
-    if reachable and config.serve.access == "open":
-        found = f"{address.host} can be reached by others and asks for no key"
+    listening = [address, *([address_of(calls, "serve.grpc")] if calls else [])]
+    public = [f"{one.host}:{one.port}" for one in listening if is_public(one)]
+    if public and config.serve.access == "open":
+        found = f"{' and '.join(public)} can be reached by others and asks for no key"
         print(f'warning: {found}; set serve.access = "keys"', file=sys.stderr, flush=True)  # noqa: T201
 
 
@@ -104,7 +125,9 @@ class Child(NamedTuple):
     due: float
 
 
-def _supervise(layout: Layout, commands: Mapping[str, list[str]], listening: socket.socket) -> None:
+def _supervise(
+    layout: Layout, commands: Mapping[str, list[str]], listening: socket.socket, *, stop_s: float
+) -> None:
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopping.set())
@@ -117,7 +140,7 @@ def _supervise(layout: Layout, commands: Mapping[str, list[str]], listening: soc
                 start = _Start(layout, name, words, listening)
                 children[name] = _keep_alive(children[name], start, now=time.monotonic())
     finally:
-        _stop_all(children)
+        _stop_all(children, stop_s)
         for name in (SUPERVISOR, *commands):
             (layout.run / f"{name}.pid").unlink(missing_ok=True)
 
@@ -150,11 +173,11 @@ def _keep_alive(child: Child, start: _Start, *, now: float) -> Child:
     return Child(None, now, deaths, now + pause)
 
 
-def _stop_all(children: Mapping[str, Child]) -> None:
+def _stop_all(children: Mapping[str, Child], seconds: float) -> None:
     running = [child.process for child in children.values() if child.process is not None]
     for process in running:
         process.terminate()
-    end = time.monotonic() + STOP_S - 5
+    end = time.monotonic() + seconds
     for process in running:
         try:
             process.wait(max(0.1, end - time.monotonic()))
@@ -179,7 +202,7 @@ def _empty_counts(layout: Layout) -> None:
 
 
 @contextmanager
-def _listen(address: Address) -> Iterator[socket.socket]:
+def _listen(address: Address, key: str = "serve.address") -> Iterator[socket.socket]:
     """The listening socket; a service that is just ending may hold the address for a moment."""
     end = time.monotonic() + BIND_S
     while True:
@@ -195,8 +218,8 @@ def _listen(address: Address) -> Iterator[socket.socket]:
                 continue
             reason = os.strerror(error.errno).lower() if error.errno else str(error)
             found = f"{address.host}:{address.port}: {reason}"
-            hint = "set another serve.address in tidegate.toml"
-            raise ConflictError("serve.address", found, hint=hint) from None
+            hint = f"set another {key} in tidegate.toml"
+            raise ConflictError(key, found, hint=hint) from None
         with listening:
             yield listening
         return

@@ -5,15 +5,22 @@ from typing import Protocol
 
 import httptools
 
-from tidegate.serve.request import HttpError, Packed, Request, unpacked
+from tidegate.serve.request import HttpError, Request
 
 MAX_TARGET_BYTES = 8_192
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 128
+# a proxy before this may have looked at the other one
+ONCE = frozenset(
+    (b"authorization", b"x-api-key", b"content-encoding", b"content-type", b"host", b"x-request-id")
+)
 
 
 class Take(Protocol):
-    """Who takes requests as they become whole, or what is wrong with one; `keeps` is whether more may follow."""
+    """Who takes requests as they become whole, their bodies as packed as they came, or what is wrong with one.
+
+    `keeps` is whether more may follow.
+    """
 
     def __call__(self, request: Request | HttpError, *, keeps: bool) -> None:
         """One request."""
@@ -74,8 +81,12 @@ class Assembly:
         self._header_count += 1
         if self._header_bytes > MAX_HEADER_BYTES or self._header_count > MAX_HEADERS:
             raise HttpError(431, f"more than {MAX_HEADERS} headers or {MAX_HEADER_BYTES} bytes of them")
-        if not self.has_head:
-            self._headers[name.lower()] = value
+        if self.has_head:
+            return
+        lower = name.lower()
+        if lower in ONCE and lower in self._headers:
+            raise HttpError(400, f"`{lower.decode()}` comes twice")
+        self._headers[lower] = value
 
     def on_headers_complete(self) -> None:
         """The body is next."""
@@ -104,9 +115,6 @@ class Assembly:
         method = self._parser.get_method().decode("latin-1")
         try:
             path = self._target.split(b"?", 1)[0].decode("ascii")
-            body = unpacked(Packed(body, self._headers), limit=self._limit)
         except UnicodeDecodeError:
             return HttpError(400, "the target is not ASCII")
-        except HttpError as error:
-            return error
         return Request(method, path, self._headers, body, time.time())

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.domain import AccessRole
-from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError, missing_extra
+from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
 from tidegate.serve.access import DeniedError, bearer
 from tidegate.serve.engine import Answered, LateError
+from tidegate.serve.grpc_server import Listening, Server, require_grpc
 from tidegate.serve.message import read_infer, render_infer
 from tidegate.serve.oip import model_metadata, require_outputs, server_metadata
 from tidegate.serve.parse import check_request_id
@@ -23,7 +24,6 @@ from tidegate.serve.shape import Matrix, Shape
 
 if TYPE_CHECKING:
     import grpc
-    import grpc.aio
 
 CODES = {NotFoundError: "NOT_FOUND", UsageError: "INVALID_ARGUMENT", UnavailableError: "UNAVAILABLE"}
 DENIALS: dict[int, str] = {401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 429: "RESOURCE_EXHAUSTED"}
@@ -37,8 +37,6 @@ STATUSES = {
     **{code: status for status, code in DENIALS.items()},
 }
 FAULT = "internal error, see the log of the gateway"
-MAX_STREAMS = 256
-MAX_METADATA_BYTES = 16_384
 
 Message = Any
 Context = Any
@@ -58,33 +56,14 @@ class Front:
         self._service = service
         kind, _, name = service.settings.assign_by.partition(":")
         self._unit_name = name.lower() if kind == "header" else ""
-        self._server: grpc.aio.Server | None = None
+        self._server: Server | None = None
 
     async def start(self, address: str, credentials: "grpc.ServerCredentials | None" = None) -> int:
         """Listen, on a port that workers share; the port. Raises UnavailableError when it is taken."""
-        try:
-            import grpc
-        except ModuleNotFoundError:
-            raise missing_extra("gRPC", "serve") from None
-        options = [
-            ("grpc.so_reuseport", 1),
-            ("grpc.max_receive_message_length", self._service.settings.max_body_bytes),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_concurrent_streams", MAX_STREAMS),
-            ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-        ]
-        self._server = grpc.aio.server(options=options)
-        self._server.add_generic_rpc_handlers((_handlers(self),))
-        try:
-            port = (
-                int(self._server.add_secure_port(address, credentials))
-                if credentials
-                else int(self._server.add_insecure_port(address))
-            )
-        except RuntimeError:
-            raise UnavailableError("serve.grpc", f"{address} cannot be listened on") from None
-        await self._server.start()
-        return port
+        require_grpc()
+        limit = self._service.settings.max_body_bytes
+        self._server = Server(Listening(address, limit, _handlers(self), credentials))
+        return await self._server.start()
 
     async def stop(self, drain_s: float) -> None:
         """Let running calls end within the drain time."""
@@ -115,6 +94,8 @@ class Front:
     async def stream(self, requests: AsyncIterator[Message], context: "Context") -> AsyncIterator[Message]:
         """Answer requests of a stream in their order; a bad one is told and does not end the stream."""
         async for request in requests:
+            if request is None:
+                await context.abort(_grpc_code("INVALID_ARGUMENT"), "message: no ModelInferRequest")
             yield await self._streamed(request, _call(context))
 
     async def _streamed(self, request: Message, call: Call) -> Message:
@@ -140,8 +121,10 @@ class Front:
         reply.infer_response.parameters["triton_final_response"].bool_param = True
         return reply
 
-    async def _reply(self, name: str, request: Message, call: Call) -> tuple[Message, Answered | None]:
+    async def _reply(self, name: str, request: Message | None, call: Call) -> tuple[Message, Answered | None]:
         self._admit(name, call)
+        if request is None:
+            raise UsageError("message", f"no {name}Request")
         if name == "ModelInfer":
             return await self._infer(request, call)
         return self._show(name, request), None
@@ -204,7 +187,7 @@ def _handlers(front: Front) -> "grpc.GenericRpcHandler":
             found[method] = _unary(front, method)
     request, reply = (message_classes()[name] for name in ("ModelInferRequest", "ModelStreamInferResponse"))
     found["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(
-        front.stream, request_deserializer=request.FromString, response_serializer=reply.SerializeToString
+        front.stream, request_deserializer=_reader(request), response_serializer=reply.SerializeToString
     )
     handler: grpc.GenericRpcHandler = grpc.method_handlers_generic_handler(SERVICE, found)
     return handler
@@ -218,8 +201,21 @@ def _unary(front: Front, name: str) -> "grpc.RpcMethodHandler[Message, Message]"
 
     request, reply = (message_classes()[f"{name}{kind}"] for kind in ("Request", "Response"))
     return grpc.unary_unary_rpc_method_handler(
-        run, request_deserializer=request.FromString, response_serializer=reply.SerializeToString
+        run, request_deserializer=_reader(request), response_serializer=reply.SerializeToString
     )
+
+
+def _reader(kind: Message) -> "Callable[[bytes], Message | None]":
+    """Reads messages of a kind; None for bytes that are none, which grpc would report as a fault of ours."""
+    from google.protobuf.message import DecodeError
+
+    def read(data: bytes) -> Message | None:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            return None
+
+    return read
 
 
 def _call(context: "Context") -> Call:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from tidegate.serve.assembly import Assembly
 from tidegate.serve.reply import Reply, packed_body, render_head
-from tidegate.serve.request import HttpError, Request
+from tidegate.serve.request import HttpError, Packed, Request, unpacked
 
 if TYPE_CHECKING:
     import ssl
@@ -25,6 +25,7 @@ HEAD_S = 10.0
 BODY_S = 30.0
 IDLE_S = 75.0
 WRITE_S = 30.0
+LAST_CALL_S = 0.25
 SWEEP_S = 0.5
 HIGH_WATER_BYTES = 1 << 20
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -65,23 +66,37 @@ class Front:
         self._loop = asyncio.get_running_loop()
         self._sweep()
         self._server = await self._loop.create_server(
-            lambda: Connection(self, self._loop), sock=listening, ssl=tls, backlog=2048
+            lambda: Connection(self, self._loop),
+            sock=listening,
+            ssl=tls,
+            backlog=2048,
+            ssl_handshake_timeout=HEAD_S if tls else None,
+            ssl_shutdown_timeout=LINGER_S if tls else None,
         )
 
     async def stop(self) -> None:
-        """Accept nothing more, let running requests end within the drain time, then cut the rest."""
+        """Accept nothing more, let running requests end within the drain time, then cut the rest.
+
+        A client may be sending while its connection is idle here, so idle ones are closed LAST_CALL_S later.
+        """
         self.is_stopping = True
+        # who has connected already is taken
+        await asyncio.sleep(0)
         if self._server:
             self._server.close()
-        for connection in list(self.connections):
-            connection.finish()
-        end = self._loop.time() + self.limits.drain_s
-        while self.connections and self._loop.time() < end:
+        now = self._loop.time()
+        while self.connections and self._loop.time() < now + self.limits.drain_s:
+            if self._loop.time() >= now + LAST_CALL_S:
+                self._finish()
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.abort()
         if self._sweeper:
             self._sweeper.cancel()
+
+    def _finish(self) -> None:
+        for connection in list(self.connections):
+            connection.finish()
 
     def _sweep(self) -> None:
         """Close what is slow or idle; the date of replies is told once a sweep."""
@@ -103,7 +118,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | HttpError] = deque()
         self._task: asyncio.Task[Reply] | None = None
         self._keeps = True
-        self._is_over = self._is_deaf = self._is_blocked = False
+        self._is_over = self._is_deaf = self._is_blocked = self._is_full = False
         self._since = loop.time()
         self._blocked_at = 0.0
 
@@ -143,7 +158,8 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client sends nothing more; what it asked before is still answered."""
         self._keeps = False
-        return self._task is not None or bool(self._waiting)
+        # over TLS a connection cannot be half closed
+        return self._transport.can_write_eof() and not self._is_idle()
 
     def pause_writing(self) -> None:
         """The client does not read its replies."""
@@ -172,7 +188,7 @@ class Connection(asyncio.Protocol):
     def finish(self) -> None:
         """Close after the request that runs, at once when none does."""
         self._keeps = False
-        if self._is_idle() and not self._assembly.is_open:
+        if self._is_idle() and not (self._assembly.is_open or self._is_over):
             self._transport.close()
 
     def abort(self) -> None:
@@ -186,9 +202,15 @@ class Connection(asyncio.Protocol):
         """A request is whole."""
         self._keeps = self._keeps and keeps
         self._waiting.append(request)
-        if len(self._waiting) >= MAX_PIPELINED:
+        if not self._is_full and self._has_enough():
+            self._is_full = True
             self._transport.pause_reading()
         self._next()
+
+    def _has_enough(self) -> bool:
+        """Whether no more is read until what waits has been answered."""
+        size = sum(len(one.body) for one in self._waiting if isinstance(one, Request))
+        return len(self._waiting) >= MAX_PIPELINED or size > self._front.limits.body_bytes
 
     def _go_on(self) -> None:
         """The client waits for a word before it sends a body."""
@@ -203,8 +225,9 @@ class Connection(asyncio.Protocol):
             return
         if not self._waiting:
             return
-        request = self._waiting.popleft()
-        if len(self._waiting) == MAX_PIPELINED - 1:
+        request = self._unpacked(self._waiting.popleft())
+        if self._is_full and not self._has_enough():
+            self._is_full = False
             self._transport.resume_reading()
         if isinstance(request, HttpError):
             self._write(self._front.app.refuse(request), None)
@@ -212,6 +235,16 @@ class Connection(asyncio.Protocol):
         self._request = request
         self._task = self._loop.create_task(self._front.app.answer(request))
         self._task.add_done_callback(self._answered)
+
+    def _unpacked(self, request: Request | HttpError) -> Request | HttpError:
+        """Unpack a body only when it is its turn: of many small ones, each may become as large as the limit."""
+        if isinstance(request, HttpError) or b"content-encoding" not in request.headers:
+            return request
+        packed, limit = Packed(request.body, request.headers), self._front.limits.body_bytes
+        try:
+            return request._replace(body=unpacked(packed, limit=limit))
+        except HttpError as error:
+            return error
 
     def _answered(self, task: "asyncio.Task[Reply]") -> None:
         self._task = None

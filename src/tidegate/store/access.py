@@ -17,7 +17,7 @@ def read_keys(path: Path) -> tuple[AccessKey, ...]:
         return msgspec.json.decode(path.read_bytes(), type=tuple[AccessKey, ...])
     except FileNotFoundError:
         return ()
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         found = f"no list of access keys, {error}"
         raise CorruptError(path.name, found, hint="restore it, or make the keys anew") from None
 
