@@ -2,6 +2,7 @@
 
 import http.client
 import ssl
+import threading
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -13,7 +14,6 @@ import msgspec
 from tidegate.errors import UnavailableError
 
 MOST_BYTES = 1 << 27
-CHUNK = 1 << 16
 PASSING = frozenset({0, 429, 500, 502, 503, 504})
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
@@ -76,14 +76,18 @@ class Api:
         return UnavailableError(self.host, self._plain(found), hint=hint)
 
     def _ask(self, method: str, path: str, content: object) -> Reply:
-        left = self._ends - time.monotonic()
-        if left <= 0:
-            return Reply(0, problem=f"no answer within {self._patience.total_s:g} s")
+        """One exchange, given up at the deadline: a host that drips keeps no single read waiting."""
+        found: list[Reply] = []
+        request = self._request(method, path, content)
+        asking = threading.Thread(target=lambda: found.append(self._exchange(request)), daemon=True)
+        asking.start()
+        asking.join(max(self._ends - time.monotonic(), 0))
+        return found[0] if found else Reply(0, problem=f"no answer within {self._patience.total_s:g} s")
+
+    def _exchange(self, request: urllib.request.Request) -> Reply:
         try:
-            with self._opener.open(
-                self._request(method, path, content), timeout=min(self._patience.reply_s, left)
-            ) as answer:
-                return Reply(answer.status, answer.headers, self._read(answer))
+            with self._opener.open(request, timeout=self._patience.reply_s) as answer:
+                return Reply(answer.status, answer.headers, _read(answer))
         except (OSError, http.client.HTTPException) as error:
             return Reply(0, problem=f"no answer, {str(error) or type(error).__name__}")
 
@@ -99,15 +103,6 @@ class Api:
         # of http and https, as whoever gives the address has made sure
         return urllib.request.Request(url, data, headers, method=method)  # noqa: S310
 
-    def _read(self, answer: http.client.HTTPResponse) -> bytes:
-        parts, size = [], 0
-        while part := answer.read1(CHUNK):
-            parts.append(part)
-            size += len(part)
-            if size > MOST_BYTES or time.monotonic() > self._ends:
-                raise TimeoutError(f"{size:,} bytes and no end of the answer")
-        return b"".join(parts)
-
     def _plain(self, text: str) -> str:
         """One short line that shows no token, whatever the other side answered."""
         line = "".join(letter for letter in " ".join(text.split()) if letter.isprintable())
@@ -121,6 +116,13 @@ def _opener() -> urllib.request.OpenerDirector:
     for handler in (urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), secure):
         opener.add_handler(handler)
     return opener
+
+
+def _read(answer: http.client.HTTPResponse) -> bytes:
+    data = answer.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise OSError(f"more than {MOST_BYTES:,} bytes")
+    return data
 
 
 def _pause(reply: Reply, otherwise: float) -> float | None:
