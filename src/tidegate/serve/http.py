@@ -122,10 +122,10 @@ class App:
         raise _no_route("GET", parts)
 
     def _description(self, path: str) -> Reply:
-        route, shapes = self._service.live(), self._service.shapes
+        route, has_keys = self._service.live(), not self._service.access.is_open
         if path.endswith("docs"):
-            return Reply(200, render_page(route, shapes).encode(), path, content_type=HTML)
-        return reply_json(200, render_openapi(route, shapes), path)
+            return Reply(200, render_page(route).encode(), path, content_type=HTML)
+        return reply_json(200, render_openapi(route, self._service.shapes, has_keys=has_keys), path)
 
     async def _predict(self, request: Request, name: str) -> Reply:
         def parse(arm: Arm, shape: Shape) -> Matrix:

@@ -1,48 +1,49 @@
 """The description of the HTTP front for machines (OpenAPI 3.1), and a page of it for people."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, NamedTuple
 
 from tidegate import __version__
-from tidegate.data.contract.rules import Column, Items, argument_of
+from tidegate.serve.access import role_of
 from tidegate.serve.route import Route
+from tidegate.serve.schema import (
+    ANYTHING,
+    ERROR,
+    INDEX,
+    INFERRED,
+    INVOKED,
+    LABELED,
+    LABELS,
+    LIVE,
+    METADATA,
+    MODELS,
+    PREDICTED,
+    READY,
+    SERVER,
+    TEXT,
+    Schema,
+    infer_schema,
+    invoke_schema,
+    predict_schema,
+    record,
+    row_schema,
+)
 from tidegate.serve.shape import Shape
-from tidegate.serve.tensor import DATATYPES
 
-Schema = dict[str, Any]
-
-NULLABLE = {"number": "number", "integer": "integer", "boolean": "boolean"}
-TEXT: Schema = {"type": "string"}
-ANSWER: Schema = {"type": ["string", "number", "integer"]}
-ERROR: Schema = {
-    "type": "object",
-    "required": ["error"],
-    "properties": {
-        "error": {"type": "string"},
-        "violations": {"type": "array", "items": {"type": "string"}},
-    },
+READS = (400, 413, 415)
+ASKS = (*READS, 500, 503, 504)
+GONE = (404, 503)
+DENIED = (401, 403, 429)
+VERSION = "/v2/models/{name}/versions/{version}"
+REPOSITORY = "/v2/repository/models/{name}"
+ASK_HEADERS: Mapping[str, Schema] = {
+    "x-request-id": {"type": "string", "pattern": "^[!-~]{1,128}$"},
+    "x-request-timeout-ms": {"type": "integer", "minimum": 1, "maximum": 999_999_999},
 }
-PARAMETERS: Schema = {"type": "object", "additionalProperties": True}
-SPEC: Schema = {
-    "type": "object",
-    "required": ["name", "datatype", "shape"],
-    "properties": {
-        "name": {"type": "string"},
-        "datatype": {"type": "string", "enum": list(DATATYPES)},
-        "shape": {"type": "array", "items": {"type": "integer", "minimum": -1}},
-    },
-}
-TENSOR: Schema = {
-    "type": "object",
-    "required": ["name", "shape", "datatype"],
-    "properties": {
-        "name": {"type": "string"},
-        "shape": {"type": "array", "minItems": 1, "maxItems": 8, "items": {"type": "integer", "minimum": 0}},
-        "datatype": {"type": "string", "enum": list(DATATYPES)},
-        "data": {"type": "array"},
-        "parameters": PARAMETERS,
-    },
+KEYS: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
 }
 
 
@@ -60,93 +61,99 @@ class Operation(NamedTuple):
     is_optional: bool = False
 
 
-def render_openapi(route: Route, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    """The document of what is live: the rows are those of the stable model's contract."""
-    operations = describe(_row_schema(shapes[route.stable.model.digest]))
-    paths: dict[str, Any] = {}
-    for one in operations:
-        paths.setdefault(one.path, {})[one.method] = _render(one)
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": route.endpoint, "version": __version__, "description": "Predictions by tidegate."},
-        "paths": paths,
-        "components": {"schemas": {"Error": ERROR}},
+def render_openapi(route: Route, shapes: Mapping[str, Shape], *, has_keys: bool = False) -> dict[str, Any]:
+    """The document of what is live: rows and tensors are those of the stable model, names are those that answer."""
+    model = route.stable.model
+    infer = infer_schema(model.inputs, model.outputs)
+    versions = [str(arm.version) for arm in (route.stable, route.canary) if arm]
+    known = {
+        "name": {"type": "string", "enum": [route.endpoint]},
+        "version": {"type": "string", "enum": versions},
     }
+    paths: dict[str, Any] = {}
+    for one in describe(row_schema(shapes[model.digest]), infer):
+        is_keyed = has_keys and role_of(one.path.strip("/").split("/")) is not None
+        paths.setdefault(one.path, {})[one.method] = _render(_keyed(one) if is_keyed else one, known)
+    components = {"schemas": {"Error": ERROR}} | ({"securitySchemes": KEYS} if has_keys else {})
+    found = {"openapi": "3.1.0", "paths": paths, "components": components}
+    title = {"title": route.endpoint, "version": __version__, "description": "Predictions by tidegate."}
+    return found | {"info": title} | ({"security": [{name: []} for name in KEYS]} if has_keys else {})
 
 
-def render_page(route: Route, shapes: Mapping[str, Shape]) -> str:
+def render_page(route: Route) -> str:
     """The routes as a page, without anything from elsewhere."""
     rows = "".join(
         f"<tr><td><code>{one.method.upper()}</code></td><td><code>{escape(one.path)}</code></td>"
         f"<td>{escape(one.summary)}</td></tr>"
-        for one in describe(_row_schema(shapes[route.stable.model.digest]))
+        for one in describe({})
     )
     return PAGE.format(name=escape(route.endpoint), rows=rows)
 
 
-def describe(row: Schema) -> tuple[Operation, ...]:
-    """Every route of the front, whose rows have this schema."""
-    rows = {"type": "array", "items": row, "minItems": 1}
-    ready = _object(ready={"type": "boolean"}, name={"type": "string"})
-    predict = {"oneOf": [_object("rows", rows=rows), _object("row", row=row)]}
-    asks = (400, 413, 415, 500, 503, 504)
-    infer = Operation(
-        "post", "/v2/models/{name}/infer", "Predict, tensors in and out.", _inferred(), _infer()
-    )
-    index = Operation(
-        "post", "/v2/repository/index", "Every version of the model.", _list({"type": "object"})
-    )
-    asked = _object(ready={"type": "boolean"})
-    index = index._replace(body=asked, statuses=(400, 413, 415, 503), is_optional=True)
-    metadata, anything, names = _metadata(), {"type": "object"}, _object(models=_list({"type": "string"}))
-    version, gone = "/v2/models/{name}/versions/{version}", (404, 503)
-    repository = "/v2/repository/models/{name}"
-    return (
-        Operation("post", "/predict", "Predict rows.", _predicted(), predict, statuses=asks),
-        infer._replace(statuses=(*asks, 404)),
-        infer._replace(path=f"{version}/infer", statuses=(*asks, 404)),
-        Operation(
-            "post", "/invocations", "Predict by MLflow's protocol.", _invoked(), anything, statuses=asks
-        ),
-        Operation("post", "/labels", "Tell late truth.", _labeled(), _labels(), 202, (400, 413, 415)),
-        Operation("get", "/v2", "Name, version and extensions of the server.", anything),
-        Operation("get", "/v2/health/live", "Whether the process runs.", _object(live={"type": "boolean"})),
-        Operation("get", "/v2/health/ready", "Whether a model answers.", ready, statuses=(503,)),
-        Operation("get", "/v2/models", "The models that answer.", names, statuses=(503,)),
-        Operation("get", "/v2/models/{name}", "What a model takes and gives.", metadata, statuses=gone),
-        Operation("get", version, "The same of a version.", metadata, statuses=gone),
-        Operation("get", "/v2/models/{name}/ready", "Whether a model answers.", ready, statuses=gone),
-        Operation("get", f"{version}/ready", "The same of a version.", ready, statuses=gone),
-        index,
-        Operation("post", f"{repository}/load", "Nothing for what is live.", anything, statuses=gone),
-        Operation(
-            "post", f"{repository}/unload", "Refused: releases decide.", anything, statuses=(400, *gone)
-        ),
-        Operation("get", "/v2/openapi.json", "This document.", anything, statuses=(503,)),
-        Operation("get", "/v2/docs", "This document as a page.", TEXT, statuses=(503,), content="text/html"),
-        Operation("get", "/metrics", "Counts and times for Prometheus.", TEXT, content="text/plain"),
-        Operation("get", "/version", "The version of tidegate.", TEXT, content="text/plain"),
-        Operation("get", "/healthz", "Whether the process runs.", _object(live={"type": "boolean"})),
-        Operation("get", "/readyz", "Whether a model answers.", ready, statuses=(503,)),
-        Operation("get", "/ping", "The same, in MLflow's words.", ready, statuses=(503,)),
-        Operation("get", "/health", "The same, in MLflow's words.", ready, statuses=(503,)),
-    )
+def describe(row: Schema, infer: Schema | None = None) -> tuple[Operation, ...]:
+    """Every route of the front, whose rows and inference requests have these schemas."""
+    return (*_asks(row, infer or infer_schema((), ())), *_models(), *_server())
 
 
-def _render(one: Operation) -> dict[str, Any]:
+def _asks(row: Schema, infer: Schema) -> Iterator[Operation]:
+    """What asks a model, or tells it the truth."""
+    asks = Operation("post", "/predict", "Predict rows.", PREDICTED, predict_schema(row), statuses=ASKS)
+    yield asks
+    asks = asks._replace(answer=INFERRED, body=infer, statuses=(*ASKS, 404))
+    yield asks._replace(path="/v2/models/{name}/infer", summary="Predict, tensors in and out.")
+    yield asks._replace(path=f"{VERSION}/infer", summary="The same by a version that is served.")
+    invoke = invoke_schema(row)
+    yield Operation("post", "/invocations", "Predict by MLflow's protocol.", INVOKED, invoke, statuses=ASKS)
+    yield Operation("post", "/labels", "Tell late truth.", LABELED, LABELS, 202, READS)
+
+
+def _models() -> Iterator[Operation]:
+    """What tells about models."""
+    model = "/v2/models/{name}"
+    yield Operation("get", "/v2/models", "The models that answer.", MODELS, statuses=(503,))
+    yield Operation("get", model, "What a model takes and gives.", METADATA, statuses=GONE)
+    yield Operation("get", VERSION, "The same of a version that is served.", METADATA, statuses=GONE)
+    yield Operation("get", f"{model}/ready", "Whether a model answers.", READY, statuses=GONE)
+    yield Operation("get", f"{VERSION}/ready", "The same of a version.", READY, statuses=GONE)
+    asked, steer = record(ready={"type": "boolean"}), (*READS, *GONE)
+    index = Operation("post", "/v2/repository/index", "Every version of the model.", INDEX, asked)
+    yield index._replace(statuses=(*READS, 503), is_optional=True)
+    load = Operation(
+        "post", f"{REPOSITORY}/load", "Nothing for what is live.", ANYTHING, ANYTHING, statuses=steer
+    )
+    yield load._replace(is_optional=True)
+    yield Operation("post", f"{REPOSITORY}/unload", "Refused: releases decide.", ANYTHING, statuses=steer)
+
+
+def _server() -> Iterator[Operation]:
+    """What tells about the server."""
+    text, html = "text/plain", "text/html"
+    yield Operation("get", "/v2", "Name, version and extensions of the server.", SERVER)
+    yield Operation("get", "/v2/openapi.json", "This document.", ANYTHING, statuses=(503,))
+    yield Operation("get", "/v2/docs", "This document as a page.", TEXT, statuses=(503,), content=html)
+    yield Operation("get", "/metrics", "Counts and times for Prometheus.", TEXT, content=text)
+    yield Operation("get", "/version", "The version of tidegate.", TEXT, content=text)
+    for path in ("/v2/health/live", "/healthz"):
+        yield Operation("get", path, "Whether the process runs.", LIVE)
+    for path in ("/v2/health/ready", "/readyz", "/ping", "/health"):
+        yield Operation("get", path, "Whether a model answers.", READY, statuses=(503,))
+
+
+def _keyed(one: Operation) -> Operation:
+    return one._replace(statuses=(*one.statuses, *DENIED))
+
+
+def _render(one: Operation, known: Mapping[str, Schema]) -> dict[str, Any]:
     answer = {"description": "the answer", "content": {one.content: {"schema": one.answer}}}
     error = {"schema": {"$ref": "#/components/schemas/Error"}}
     refusals = {
         str(status): {"description": "refused", "content": {"application/json": error}}
         for status in one.statuses
     }
-    names = [part.strip("{}") for part in one.path.split("/") if part.startswith("{")]
     found: dict[str, Any] = {
         "summary": one.summary,
         "responses": {str(one.success): answer, **refusals},
-        "parameters": [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names
-        ],
+        "parameters": list(_parameters(one, known)),
     }
     if one.body is not None:
         content = {"application/json": {"schema": one.body}}
@@ -154,78 +161,12 @@ def _render(one: Operation) -> dict[str, Any]:
     return found
 
 
-def _row_schema(shape: Shape) -> Schema:
-    """A row as an object by column or as a list of the columns' values in their order."""
-    columns = [slot.column for slot in shape.check.slots]
-    cells = {column.name: _cell(column) for column in columns}
-    required = [column.name for column in columns if column.is_required]
-    named = {"type": "object", "properties": cells, "required": required, "additionalProperties": False}
-    listed = {"type": "array", "prefixItems": list(cells.values()), "minItems": len(cells)}
-    return {"oneOf": [named, {**listed, "maxItems": len(cells)}]}
-
-
-def _cell(column: Column) -> Schema:
-    items: Items | None = argument_of(column, "items")
-    if items is not None:
-        return {"type": "array"}
-    kind = NULLABLE.get(column.kind, "string")
-    return {"type": kind if column.is_required else [kind, "null"]}
-
-
-def _infer() -> Schema:
-    output = _object("name", name={"type": "string"}, parameters=PARAMETERS)
-    return _object(
-        "inputs",
-        inputs={"type": "array", "items": TENSOR, "minItems": 1},
-        id={"type": "string"},
-        parameters=PARAMETERS,
-        outputs=_list(output),
-    )
-
-
-def _inferred() -> Schema:
-    return _object(
-        "model_name", "outputs", model_name={"type": "string"}, model_version={"type": "string"},
-        id={"type": "string"}, outputs=_list(TENSOR),
-    )  # fmt: skip
-
-
-def _predicted() -> Schema:
-    texts = _list({"type": "string"})
-    return _object(
-        "request_id", "ids", "predictions", "scores", request_id={"type": "string"}, ids=texts,
-        predictions=_list(ANSWER), scores=_list({"type": "array"}), release={"type": "integer"},
-        bundle={"type": "string"},
-    )  # fmt: skip
-
-
-def _labels() -> Schema:
-    return _object(
-        "labels", labels=_list(_object("request", "truth", request={"type": "string"}, truth=ANSWER))
-    )
-
-
-def _invoked() -> Schema:
-    return _object("predictions", predictions=_list(ANSWER))
-
-
-def _labeled() -> Schema:
-    return _object("accepted", accepted={"type": "integer"})
-
-
-def _metadata() -> Schema:
-    return _object(
-        "name", "inputs", "outputs", name={"type": "string"}, versions=_list({"type": "string"}),
-        platform={"type": "string"}, inputs=_list(SPEC), outputs=_list(SPEC),
-    )  # fmt: skip
-
-
-def _object(*required: str, **properties: Schema) -> Schema:
-    return {"type": "object", "required": list(required), "properties": properties}
-
-
-def _list(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
+def _parameters(one: Operation, known: Mapping[str, Schema]) -> Iterator[dict[str, Any]]:
+    for name, schema in known.items():
+        if f"{{{name}}}" in one.path:
+            yield {"name": name, "in": "path", "required": True, "schema": schema}
+    for name, schema in ASK_HEADERS.items() if 504 in one.statuses else ():
+        yield {"name": name, "in": "header", "required": False, "schema": schema}
 
 
 PAGE = """<!doctype html>

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from tidegate.data.contract import Column, Contract
+from tidegate.data.contract.rules import Check, Range
 from tidegate.domain import Prediction, TensorSpec
 from tidegate.project import Serve
 from tidegate.serve import grpc
@@ -28,7 +29,9 @@ from tidegate.serve.shape import Shape, make_shape
 from tidegate.serve.wire import Front, Limits
 
 COLUMNS = ("a", "b", "c")
-DIGITS = make_shape(Contract("digits", tuple(Column(name, "number") for name in COLUMNS)))
+# what is half as much in single precision, too
+CHECK = Check("range", Range(-1e30, 1e30))
+DIGITS = make_shape(Contract("digits", tuple(Column(name, "number", checks=(CHECK,)) for name in COLUMNS)))
 PEOPLE = make_shape(
     Contract(
         "people",
