@@ -1,4 +1,7 @@
-"""One model behind LitServe, each request alone or in batches of 64 as they come: `python lit.py FILE PORT [batched]`."""
+"""One model behind LitServe, each request alone or in batches as they come.
+
+python lit.py FILE PORT [batched]
+"""
 
 import sys
 
