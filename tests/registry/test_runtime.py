@@ -1,6 +1,7 @@
 """A model in a process of its own: what it may see and use, what is believed of what it says, how it comes back."""
 
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -257,6 +258,26 @@ def test_a_start_that_fails_is_tried_again(start, tmp_path, monkeypatch) -> None
 
 def test_it_is_tried_twice_at_once_and_then_after_ever_longer_waits() -> None:
     assert [wait_s(deaths) for deaths in range(1, 12)] == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_conversion_that_ends_the_process_leaves_the_model_as_it_was(start, monkeypatch) -> None:
+    model, real = start("return a"), Process.ask
+
+    def ask(self: Process, request: Request, *, timeout: float) -> Reply:
+        if request.convert:
+            os.kill(self.pid, signal.SIGKILL)
+        return real(self, request, timeout=timeout)
+
+    monkeypatch.setattr(Process, "ask", ask)
+    for precision in ("float32", "float64"):
+        with pytest.raises(DiedError, match=r"^model: its process was ended by SIGKILL$"):
+            model.convert(precision)
+    assert model.predict(ONE)[0] == [1.0]
+
+
+def test_a_predictor_has_no_form_in_onnx(start) -> None:
+    with pytest.raises(UsageError, match="a predictor is Python, it has no form in float64"):
+        start("return a").convert("float64")
 
 
 def test_a_closed_model_leaves_no_process_and_no_folder(start) -> None:

@@ -145,8 +145,9 @@ def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterat
     bundle = Bundle("candidate", Path(), Manifest(FORMAT, "", {}), given, "")
     try:
         model = open_model(bundle, record, labels=(), settings=case.config.runtime)
-    except TidegateError as error:
-        raise UsageError(case.record.source, error.message, hint=error.hint) from None
+    except UsageError as error:
+        where = case.record.source if error.where.startswith("bundle") else error.where
+        raise UsageError(where, error.message, hint=error.hint) from None
     with contextlib.closing(model):
         yield model
 

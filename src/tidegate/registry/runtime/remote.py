@@ -52,8 +52,9 @@ class Remote:
         self._turn = threading.Lock()
         self._closed = threading.Event()
         self._deaths = 0
+        self._up = threading.Event()
         self._process, self.versions = _started(source, settings)
-        self._is_up = True
+        self._up.set()
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
         """Answers and scores [n, classes] for rows [n, columns].
@@ -80,9 +81,14 @@ class Remote:
         )
 
     def convert(self, precision: str) -> bytes:
-        """The model as an ONNX file; UsageError, with the reason, when it cannot be one."""
+        """The model as an ONNX file; TidegateError, with the reason, when it cannot be one."""
         request = Request(convert=Convert("float64" if precision == "float64" else "float32"))
-        reply = self._ask(request, timeout=self._settings.start_timeout)
+        try:
+            reply = self._ask(request, timeout=self._settings.start_timeout)
+        except DiedError:
+            # whoever converts will ask again, and has the time
+            self._up.wait(self._settings.start_timeout)
+            raise
         if not isinstance(reply, Converted):
             raise UsageError("model", "gave something else than an ONNX file")
         return reply.model
@@ -96,12 +102,12 @@ class Remote:
         """End the process; it is not started again."""
         self._closed.set()
         with self._turn:
-            self._is_up = False
+            self._up.clear()
             self._process.stop()
 
     def _ask(self, request: Request, *, timeout: float) -> "Answered | Converted":
         with self._turn:
-            if not self._is_up:
+            if not self._up.is_set():
                 raise UnavailableError("model", "its process is being started again, try again in a second")
             try:
                 reply = self._process.ask(request, timeout=timeout)
@@ -116,7 +122,7 @@ class Remote:
         return found
 
     def _revive(self) -> None:
-        self._is_up = False
+        self._up.clear()
         self._deaths += 1
         if not self._closed.is_set():
             threading.Thread(target=self._start_again, name="revive", daemon=True).start()
@@ -129,9 +135,11 @@ class Remote:
                 self._deaths += 1
                 continue
             with self._turn:
-                self._process, self._is_up = process, not self._closed.is_set()
-                if not self._is_up:
+                self._process = process
+                if self._closed.is_set():
                     process.stop()
+                else:
+                    self._up.set()
             return
 
 
