@@ -64,7 +64,7 @@ def _json_rows(body: bytes) -> tuple[Sequence[Any], str]:
         raise UsageError("params", "this model takes no parameters")
     name = given[0]
     if parsed.dataframe_split is not None:
-        return _split_rows(parsed.dataframe_split), f"{name}.data"
+        return _split_rows(parsed.dataframe_split, f"{name}.data"), f"{name}.data"
     found = getattr(parsed, name)
     return (_columns(found, name) if isinstance(found, Mapping) else found), name
 
@@ -88,13 +88,13 @@ def _without_constants(body: bytes, error: UsageError) -> bytes:
         raise error from None
 
 
-def _split_rows(split: Split) -> list[Any]:
+def _split_rows(split: Split, name: str) -> list[Any]:
     if split.columns in (None, list(range(len(split.columns or ())))):
         return list(split.data)
     for i, row in enumerate(split.data):
         if len(row) != len(split.columns):
             found = f"{len(row)} values for {len(split.columns)} columns"
-            raise UsageError(f"dataframe_split.data[{i}]", found)
+            raise UsageError(f"{name}[{i}]", found)
     return [dict(zip(split.columns, row, strict=True)) for row in split.data]
 
 
@@ -119,9 +119,9 @@ def _table(body: bytes) -> tuple[Sequence[Any], str]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise UsageError("body", f"not CSV, {error}") from None
     if not lines:
-        return [], "body"
+        return [], "rows"
     names, *rest = lines
-    return _split_rows(Split([[_value(cell) for cell in row] for row in rest if row], names)), "row "
+    return _split_rows(Split([[_value(cell) for cell in row] for row in rest if row], names), "rows"), "rows"
 
 
 def _value(text: str) -> Any:
