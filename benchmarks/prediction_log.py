@@ -4,8 +4,9 @@
 
 A row is a prediction with 64 numbers, written 8 at a time as one turn of the event loop does. `full speed` is how
 many rows a second get through; `at 10,000 rows/s` is what one call costs at that pace, in microseconds. Meanwhile
-another process asks for counts and mean latency by role, again and again, and tidegate's compaction runs as it
-does in service. `group` waits for the disk: 64 callers at a time, the time is until the reply may go out.
+another process asks for counts and mean latency by role, again and again, as `tidegate log query` does, and
+tidegate's compaction runs as in service. `group` waits for the disk: 64 callers at a time, the time is until the
+reply may go out.
 
 SQLite is in WAL mode, one transaction a call; with `synchronous=normal` it is safe from kill -9 as tidegate is,
 with `full` from a power cut. The Parquet writer (pyarrow, zstd, a row group every 2,000 rows) is what a logger
@@ -23,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -211,25 +212,30 @@ def feed_sqlite_full(folder: Path, seconds: float) -> dict[str, float]:
 
 def ask_forever(tool: str, folder: Path) -> None:
     """Answer the query again and again; a line for each answer."""
-    from tidegate.store.predictions import Question, ask
+    from tidegate.errors import ConflictError
+    from tidegate.store.predictions import Question, ask, compact
 
     while True:
         if tool == "sqlite":
             with sqlite3.connect(f"file:{folder}/log.db?mode=ro", uri=True) as db:
                 rows = db.execute(SQL).fetchall()
         else:
+            with suppress(ConflictError):
+                compact(folder)
             rows = ask(folder, Question(SQL, timeout_s=600)).rows
         print(json.dumps(rows), flush=True)
 
 
 def compact_forever(folder: Path) -> None:
     """What the watcher starts when much waits."""
+    from tidegate.errors import ConflictError
     from tidegate.store.predictions import compact
 
     os.nice(10)
     while True:
         time.sleep(2)
-        compact(folder)
+        with suppress(ConflictError):
+            compact(folder)
 
 
 @contextmanager

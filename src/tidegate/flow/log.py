@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterable
+from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -86,6 +87,10 @@ def keep_log(root: Path, *, grace_s: float | None = None) -> Kept:
 def query_log(root: Path, sql: str, *, timeout_s: float = 30.0, limit: int = 1000) -> Answered:
     """The answer to a query over `predictions`, `labels` and `joined`, with the inputs by their names."""
     layout = Layout(root)
+    if layout.log.is_dir():
+        # what is Parquet now need not be decoded for the next query; without it the answer is the same
+        with suppress(TidegateError):
+            compact(layout.log)
     return ask(layout.log, Question(sql, lambda bundles: _names(layout, bundles), timeout_s, limit))
 
 
