@@ -117,6 +117,7 @@ def columns(draw: st.DrawFn) -> Column:
         draw(st.booleans()),
         draw(st.booleans()),
         tuple(draw(st.lists(texts | st.booleans() | finite, max_size=2))),
+        draw(texts),
     )
 
 

@@ -35,6 +35,9 @@ schema:
       - name: email
         logicalType: string
         customProperties: [{property: tidegate.personal, value: true}]
+      - name: income
+        logicalType: number
+        classification: restricted
       - name: pixels
         logicalType: array
         logicalTypeOptions: {minItems: 2, maxItems: 2}
@@ -70,14 +73,14 @@ def root(tmp_path: Path) -> Path:
 def write(root: Path, settings: Config, request: str = "a", unit: str = "ann") -> None:
     log = open_log(settings, Layout(root), "w")
     log.hide("b1", hidden_inputs(parse_contract(CONTRACT, "contract"), settings.log))
-    inputs = (41.0, "ann@example.org", 1.0, 2.0)
+    inputs = (41.0, "ann@example.org", 90_000.0, 1.0, 2.0)
     log.write([Prediction(request, time.time(), unit, "people", "b1", "stable", inputs, 1, (), 0.1, 200)])
     log.write_labels([Label(request, time.time(), 1)])
     log.close()
 
 
 @pytest.mark.parametrize(
-    ("redact", "expected"), [((), {1}), (("age",), {0, 1}), (("pixels", "nothing"), {1, 2, 3})]
+    ("redact", "expected"), [((), {1, 2}), (("age",), {0, 1, 2}), (("pixels", "nothing"), {1, 2, 3, 4})]
 )
 def test_personal_inputs_are_hidden_and_those_that_the_project_names(
     redact: tuple[str, ...], expected: set[int]
@@ -89,7 +92,7 @@ def test_what_is_hidden_is_in_no_file(root: Path) -> None:
     write(root, config('unit = "hash"'), unit="unit-of-ann")
     keep_log(root, grace_s=0)
     folder = Layout(root).log
-    assert [row.inputs for row in read_predictions(folder)[0]] == [(41.0, None, 1.0, 2.0)]
+    assert [row.inputs for row in read_predictions(folder)[0]] == [(41.0, None, None, 1.0, 2.0)]
     for path in folder.iterdir():
         assert b"ann" not in path.read_bytes()
 

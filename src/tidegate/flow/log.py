@@ -41,6 +41,7 @@ from tidegate.store.predictions import (
 LOOK_S = 10.0
 MOST_BYTES = 64 << 20
 KEY_BYTES = 32
+RESTRICTED = "restricted"
 NICENESS = 10
 
 
@@ -59,11 +60,15 @@ def open_log(config: Config, layout: Layout, worker: str) -> PredictionLog:
 
 
 def hidden_inputs(contract: Contract, settings: Log) -> frozenset[int]:
-    """Where in a row the inputs stand that are not written: personal ones, and those that `[log]` names."""
+    """Where in a row the inputs stand that are not written: personal and restricted ones, and those in `[log]`."""
     from tidegate.registry.columns import row_columns
 
-    personal = [column.name for column in contract.columns if column.is_personal]
-    return hidden_positions(row_columns(contract), [*personal, *settings.redact])
+    marked = [
+        column.name
+        for column in contract.columns
+        if column.is_personal or column.classification == RESTRICTED
+    ]
+    return hidden_positions(row_columns(contract), [*marked, *settings.redact])
 
 
 def keep_log(root: Path, *, grace_s: float | None = None) -> Kept:

@@ -9,7 +9,8 @@ class Log(Section, frozen=True):
     """How safely predictions are logged, how long they stay, and what is never written.
 
     `group` waits for the disk before a reply, one sync for all that came meanwhile. Inputs that the contract marks
-    as personal are not written, nor those in `redact`; `hash` writes units under a key of the project's own.
+    as personal or restricted are not written, nor those in `redact`; `hash` writes units under a key of the
+    project's own.
     """
 
     sync: Literal["none", "group"] = "none"

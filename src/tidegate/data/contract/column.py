@@ -55,6 +55,7 @@ def parse_column(place: Place) -> Column:
         nan is not None and nan.choice(("missing", "wrong"), what="tidegate.nan") == "missing",
         personal is not None and personal.boolean(what="tidegate.personal"),
         tuple(item.scalar(what="an example") for item in place.at("examples").items(what="examples")),
+        place.at("classification", "").string(what="classification"),
     )
 
 

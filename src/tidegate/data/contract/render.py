@@ -77,6 +77,8 @@ def _column(column: Column) -> Lines:
         lines.append(f"    logicalTypeOptions: {_scalar(options)}")
     if items := checks.get("items"):
         lines += [f"    {key}: {_scalar(value)}" for key, value in _array(items.argument).items()]
+    if column.classification:
+        lines.append(f"    classification: {_scalar(column.classification)}")
     if column.examples:
         lines.append(f"    examples: {_scalar(list(column.examples))}")
     return lines + _block("quality", _quality(checks), 4) + _block("customProperties", _custom(column), 4)

@@ -97,7 +97,8 @@ class Column(NamedTuple):
     """A column and its logical type; `is_required` columns may not be missing or null.
 
     `flags` names the rules whose violations are only flagged, `is_nan_missing` reads NaN as null,
-    `is_personal` says that personal data is expected here, `examples` are values for a person to see.
+    `is_personal` says that personal data is expected here, `examples` are values for a person to see,
+    `classification` is how sensitive the values are, in words of the owner's; `restricted` ones are not logged.
     """
 
     name: str
@@ -109,6 +110,7 @@ class Column(NamedTuple):
     is_nan_missing: bool = False
     is_personal: bool = False
     examples: tuple[Scalar, ...] = ()
+    classification: str = ""
 
     def policy(self, rule: str) -> Policy:
         """What a violation of this rule leads to."""

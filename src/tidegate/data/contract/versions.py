@@ -64,7 +64,7 @@ def _contract_column(old: Column, new: Column) -> Iterator[Change]:
         yield Change(
             "required", old.name, old.is_required, new.is_required, 1.0, sentence, is_breaking=new.is_required
         )
-    for field in ("role", "flags", "is_personal", "is_nan_missing"):
+    for field in ("role", "flags", "is_personal", "is_nan_missing", "classification"):
         yield from _field(old, new, field)
     yield from _checks(old, new)
 
@@ -73,7 +73,7 @@ def _field(old: Column, new: Column, field: str) -> Iterator[Change]:
     before, after = getattr(old, field), getattr(new, field)
     if before != after:
         words = [
-            ", ".join(sorted(value)) or "nothing" if field == "flags" else str(value).lower()
+            (", ".join(sorted(value)) if field == "flags" else str(value).lower()) or "nothing"
             for value in (before, after)
         ]
         plain = [sorted(value) if field == "flags" else value for value in (before, after)]
