@@ -39,7 +39,7 @@ def test_labels_are_added_from_a_file_and_by_hand(root: Path) -> None:
     (root / "late.csv").write_text("request,truth\nr1,7\nr2,8\n")
     assert run("add", "late.csv", "--label", "a=b=3").splitlines() == [
         "3 labels added",
-        "3 of them name no logged prediction: a=b, r1, r2",
+        "no logged prediction for 3 of them: a=b, r1, r2",
     ]
     assert json.loads(run("add", "--label", "x=1", "--json")) == {"accepted": 1, "unknown": ["x"]}
     rows, _ = read_labels(Layout(root).log)

@@ -53,7 +53,7 @@ def add(file: Path | None, *, pairs: tuple[str, ...], as_json: bool) -> None:
     if added.unknown:
         more = ", ..." if len(added.unknown) > FEW else ""
         named = f"{', '.join(added.unknown[:FEW])}{more}"
-        say(f"{len(added.unknown)} of them name no logged prediction: {named}", color="yellow")
+        say(f"no logged prediction for {len(added.unknown)} of them: {named}", color="yellow")
 
 
 @command.command("suspect")
