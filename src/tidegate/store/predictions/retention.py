@@ -1,6 +1,7 @@
 """How large the log is, and what goes because it is too old or too much."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,18 +49,25 @@ class Size(NamedTuple):
 def trim(folder: Path, limits: Limits, *, now: float) -> list[Trimmed]:
     """Delete closed files whose newest row is too old, then the oldest ones until the folder is small enough."""
     with hold(folder / "compact.lock", what="log compact", wait_s=0), swapping(folder):
-        files = [(file.path.stat(), file) for stream in STREAMS for file in list_files(folder, stream)]
-        files.sort(key=lambda pair: pair[0].st_mtime)
-        left = sum(stat.st_size for stat, _ in files)
-        gone: list[Trimmed] = []
-        for stat, file in files:
-            is_old = limits.retain_s and stat.st_mtime < now - limits.retain_s
-            is_much = limits.max_bytes and left > limits.max_bytes
-            if (is_old or is_much) and is_closed(file):
-                file.path.unlink()
-                left -= stat.st_size
-                gone.append(Trimmed(file.name, stat.st_size, stat.st_mtime, "age" if is_old else "size"))
+        files = [file for stream in STREAMS for file in list_files(folder, stream)]
+        gone = list(_surplus([(file, file.path.stat()) for file in files], limits, now))
+        for one in gone:
+            (folder / one.name).unlink()
     return gone
+
+
+def _surplus(
+    files: Iterable[tuple[LogFile, os.stat_result]], limits: Limits, now: float
+) -> Iterator[Trimmed]:
+    """What has to go, oldest first; a segment that is written to stays."""
+    by_age = sorted(files, key=lambda pair: pair[1].st_mtime)
+    left = sum(stat.st_size for _, stat in by_age)
+    for file, stat in by_age:
+        is_old = limits.retain_s and stat.st_mtime < now - limits.retain_s
+        is_much = limits.max_bytes and left > limits.max_bytes
+        if (is_old or is_much) and is_closed(file):
+            left -= stat.st_size
+            yield Trimmed(file.name, stat.st_size, stat.st_mtime, "age" if is_old else "size")
 
 
 def log_size(folder: Path) -> list[Size]:
