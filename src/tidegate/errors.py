@@ -78,7 +78,8 @@ EXTRAS = {
     "onnxruntime": "serve",
     "orjson": "serve",
     "prometheus_client": "serve",
-    "uvicorn": "serve",
+    "grpc": "serve",
+    "google": "serve",
     "uvloop": "serve",
     "s3fs": "s3",
     "gcsfs": "gs",
@@ -87,7 +88,13 @@ EXTRAS = {
     "aiohttp": "http",
     "cleanlab": "labels",
     "PIL": "examples",
-    "sklearn": "examples",
+    "sklearn": "sklearn",
+    "skops": "sklearn",
+    "xgboost": "xgboost",
+    "lightgbm": "lightgbm",
+    "skl2onnx": "convert",
+    "onnxmltools": "convert",
+    "model_signing": "openssf",
 }
 
 

@@ -10,7 +10,7 @@ from tidegate.flow.endpoint import Address
 from tidegate.flow.serve_up import serve
 from tidegate.store.layout import find_root
 
-SERVING = ("httptools", "numpy", "onnxruntime", "orjson", "prometheus_client", "uvicorn", "uvloop")
+SERVING = ("grpc", "httptools", "numpy", "onnxruntime", "orjson", "prometheus_client", "uvloop")
 WATCHING = ("scipy",)
 
 
