@@ -32,7 +32,11 @@ def measure_artifact(gate: Gate, path: Path) -> Artifact | None:
     if not kinds & {Size, Memory} or not path.is_file():
         return None
     artifact = Artifact(sha256_bytes(path.read_bytes()), path.stat().st_size)
-    return _with_memory(artifact, path) if Memory in kinds else artifact
+    if Memory not in kinds:
+        return artifact
+    if path.suffix != ".onnx":
+        return artifact._replace(why=f"memory is known of ONNX models only, `{path.name}` is none")
+    return _with_memory(artifact, path)
 
 
 def _with_memory(artifact: Artifact, path: Path) -> Artifact:

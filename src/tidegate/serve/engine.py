@@ -88,7 +88,7 @@ class Engine:
         self._rows = 0
         self._busy: dict[str, list[Job]] = {}
         self._is_watched = False
-        self._row_s: dict[str, float] = {}
+        self._row_s: dict[str, dict[int, float]] = {}
         self._is_due = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -165,7 +165,7 @@ class Engine:
             self._drop([job for job in batch if job.reply.done()])
             rows = sum(len(job.ask.rows) for job in live)
             model_is_remote = batch[0].arm.model.is_remote
-            if live and (model_is_remote or rows * self._row_s.get(digest, 0.0) > SLOW_S):
+            if live and (model_is_remote or self._expected_s(digest, rows) > SLOW_S):
                 self._busy[digest] = live
                 self._expire_soon(loop)
                 task = loop.run_in_executor(self._thread_of(digest, is_remote=model_is_remote), self._predict, live)
@@ -206,13 +206,26 @@ class Engine:
 
     def _predict(self, jobs: Sequence[Job]) -> list[Result]:
         model = jobs[0].arm.model
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.thread_time()
         results = predict_together(model, [job.ask.rows for job in jobs])
-        seconds, rows = time.perf_counter() - began, sum(len(job.ask.rows) for job in jobs)
-        self._metrics.batch(jobs[0].arm.version, rows, seconds=seconds)
-        before = self._row_s.get(model.digest, seconds / rows)
-        self._row_s[model.digest] = before + SMOOTHING * (seconds / rows - before)
+        rows = sum(len(job.ask.rows) for job in jobs)
+        self._metrics.batch(jobs[0].arm.version, rows, seconds=time.perf_counter() - began)
+        self._learn(model.digest, rows, row_s=(time.thread_time() - busy) / rows)
         return results
+
+    def _expected_s(self, digest: str, rows: int) -> float:
+        """What a batch of about this size took lately; one of a new size as if its rows cost as never before."""
+        costs = self._row_s.get(digest, {})
+        return rows * costs.get(rows.bit_length(), max(costs.values(), default=0.0))
+
+    def _learn(self, digest: str, rows: int, *, row_s: float) -> None:
+        """A call costs something before its first row, so that a row of a large batch costs less.
+
+        Time of this thread counts, not that of the clock: on a busy machine everything is slow.
+        """
+        costs, size = self._row_s.setdefault(digest, {}), rows.bit_length()
+        before = costs.get(size, row_s)
+        costs[size] = before + SMOOTHING * (row_s - before)
 
     def _drop(self, jobs: Sequence[Job]) -> None:
         """Log what nobody waits for any more; the model is not asked."""
@@ -287,7 +300,8 @@ def _reply_of(job: Job, result: Result) -> Answered | TidegateError:
         return Answered(ids, result.answers, result.scores, job.arm)
     if isinstance(result.error, UnavailableError | LateError):
         return result.error
-    return ModelFailedError("model", str(result.error) or type(result.error).__name__)
+    said = str(result.error).removeprefix("model: ")
+    return ModelFailedError("model", said or type(result.error).__name__)
 
 
 def _status(job: Job, reply: Answered | TidegateError) -> int:
