@@ -159,7 +159,7 @@ async def _open(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     while True:
         try:
             return await asyncio.open_connection("127.0.0.1", port)
-        except ConnectionRefusedError:
+        except ConnectionError:
             await asyncio.sleep(0.01)
 
 
@@ -271,7 +271,7 @@ def main() -> int:
 
 
 def _run(gateway: Gateway, cases: Malformed, n: int) -> Tally:
-    attack(gateway, Malformed(0), 100, Tally())
+    attack(gateway, Malformed(0), ROUND, Tally())
     tally, began = Tally(), time.monotonic()
     files = gateway.settled_files(0)
     memory = [gateway.memory()]

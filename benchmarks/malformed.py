@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from copy import deepcopy
+from functools import cache
 from typing import Any, NamedTuple
 
 LIMIT = 8_000_000
@@ -245,9 +246,8 @@ class Malformed:
         path, body = self._some_body()
         coding = draw.choice((b"gzip", b"gzip", b"x-gzip", b"deflate", b"GZIP", b"gzip, gzip"))
         what = draw.random()
-        if what < 0.2:
-            body = b" " * draw.choice((LIMIT - 200, LIMIT, LIMIT + 1, 3 * LIMIT)) + body
-        packed = zlib.compress(body, 9) if coding == b"deflate" else gzip.compress(body, 9, mtime=0)
+        blanks = draw.choice((LIMIT - 200, LIMIT, LIMIT + 1, 3 * LIMIT)) if what < 0.2 else 0
+        packed = _pack(body, blanks, is_gzip=coding != b"deflate")
         if what > 0.5:
             packed = self._mutated(packed)
         return request(path, packed, b"content-encoding: " + coding)
@@ -458,6 +458,13 @@ class Malformed:
                 _field(6, _field(1, b"z")),
             )
         )
+
+
+@cache
+def _pack(body: bytes, blanks: int, *, is_gzip: bool) -> bytes:
+    """A body behind so many blanks, packed a thousand to one."""
+    whole = b" " * blanks + body
+    return gzip.compress(whole, 9, mtime=0) if is_gzip else zlib.compress(whole, 9)
 
 
 def request(path: str, body: bytes, *lines: bytes) -> bytes:

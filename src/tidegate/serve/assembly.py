@@ -112,6 +112,8 @@ class Assembly:
 
     def _whole(self) -> Request | HttpError:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
+        # an idle connection holds nothing
+        self._body = []
         method = self._parser.get_method().decode("latin-1")
         try:
             path = self._target.split(b"?", 1)[0].decode("ascii")

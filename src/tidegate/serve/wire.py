@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections import deque
 from email.utils import formatdate
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from tidegate.serve.assembly import Assembly
@@ -118,7 +119,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request | HttpError] = deque()
         self._task: asyncio.Task[Reply] | None = None
         self._keeps = True
-        self._is_over = self._is_deaf = self._is_blocked = self._is_full = False
+        self._is_over = self._is_deaf = self._is_blocked = self._is_full = self._is_ended = False
         self._since = loop.time()
         self._blocked_at = 0.0
 
@@ -157,7 +158,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client sends nothing more; what it asked before is still answered."""
-        self._keeps = False
+        self._keeps, self._is_ended = False, True
         # over TLS a connection cannot be half closed
         return self._transport.can_write_eof() and not self._is_idle()
 
@@ -230,11 +231,13 @@ class Connection(asyncio.Protocol):
             self._is_full = False
             self._transport.resume_reading()
         if isinstance(request, HttpError):
-            self._write(self._front.app.refuse(request), None)
+            self._write(self._front.app.refuse(request))
             return
-        self._request = request
         self._task = self._loop.create_task(self._front.app.answer(request))
-        self._task.add_done_callback(self._answered)
+        packing = request.headers.get(b"accept-encoding", b"")
+        self._task.add_done_callback(
+            partial(self._answered, packing=packing, is_head=request.method == "HEAD")
+        )
 
     def _unpacked(self, request: Request | HttpError) -> Request | HttpError:
         """Unpack a body only when it is its turn: of many small ones, each may become as large as the limit."""
@@ -246,17 +249,15 @@ class Connection(asyncio.Protocol):
         except HttpError as error:
             return error
 
-    def _answered(self, task: "asyncio.Task[Reply]") -> None:
+    def _answered(self, task: "asyncio.Task[Reply]", *, packing: bytes, is_head: bool) -> None:
         self._task = None
         if not task.cancelled() and not self._is_over:
-            self._write(task.result(), self._request)
+            self._write(task.result(), packing, is_head=is_head)
 
-    def _write(self, reply: Reply, request: Request | None) -> None:
-        packing = request.headers.get(b"accept-encoding", b"") if request else b""
+    def _write(self, reply: Reply, packing: bytes = b"", *, is_head: bool = False) -> None:
         body, coding = packed_body(reply.body, packing)
         is_last = not self._waiting and (not self._keeps or self._front.is_stopping)
         head = render_head(reply, len(body), coding=coding, date=self._front.date, is_last=is_last)
-        is_head = request is not None and request.method == "HEAD"
         self._transport.write(head if is_head else head + body)
         self._since = self._loop.time()
         if is_last:
@@ -277,7 +278,7 @@ class Connection(asyncio.Protocol):
         """End, but read on a moment: a client that still sends would lose the reply to a reset."""
         self._is_over = self._is_deaf = True
         self._since = self._loop.time()
-        if self._transport.can_write_eof():
+        if self._transport.can_write_eof() and not self._is_ended:
             self._transport.write_eof()
         else:
             self._transport.close()
