@@ -3,10 +3,10 @@
     python benchmarks/prediction_log.py [--rows 200000] [--seconds 10]
 
 A row is a prediction with 64 numbers, written 8 at a time as one turn of the event loop does. `full speed` is how
-many rows a second get through; `at 10,000 rows/s` is what one call costs at that pace, in microseconds. Meanwhile
-another process asks for counts and mean latency by role, again and again, as `tidegate log query` does, and
-tidegate's compaction runs as in service. `group` waits for the disk: 64 callers at a time, the time is until the
-reply may go out.
+many rows a second get through; `at 10,000 rows/s` is what one call costs at that pace, in microseconds; MB is the
+writer's peak. Meanwhile another process asks for counts and mean latency by role, again and again, as `tidegate
+log query` does, and tidegate's compaction runs as in service. `group` waits for the disk: 64 callers at a time,
+the time is until the reply may go out.
 
 SQLite is in WAL mode, one transaction a call; with `synchronous=normal` it is safe from kill -9 as tidegate is,
 with `full` from a power cut. The Parquet writer (pyarrow, zstd, a row group every 2,000 rows) is what a logger
@@ -18,6 +18,7 @@ import argparse
 import asyncio
 import json
 import os
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -160,9 +161,10 @@ def feed(tool: str, folder: Path, rows: int, seconds: float) -> dict[str, float]
         costs.append((time.perf_counter() - at) * 1e6)
         written += BATCH
     sink.close()
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found = sink.count()
     assert found == written, f"{tool}: {found} of {written} rows"
-    return {"rate": rate, "pace": (written - rows) / seconds} | quantiles(costs)
+    return {"rate": rate, "pace": (written - rows) / seconds, "memory": memory} | quantiles(costs)
 
 
 def quantiles(costs: Sequence[float]) -> dict[str, float]:
@@ -293,9 +295,10 @@ def compare(rows: int, seconds: float) -> None:
     print(f"{rows:,} rows at full speed, then {PACE:,} rows/s for {seconds:g} s, {BATCH} rows a call")
     for tool in SINKS:
         found, answers = run(tool, rows, seconds)
-        queries = f"{answers:4} queries answered" if tool != "pyarrow" else "nothing to query before the end"
+        queries = f"{answers} queries answered" if tool != "pyarrow" else "no query before the end"
         cost = f"p50 {found['p50']:7.1f}  p99 {found['p99']:8.1f}  max {found['max']:9.1f} us a call"
-        print(f"{tool:<16} {found['rate']:9,.0f} rows/s   at {found['pace']:6,.0f} rows/s {cost}   {queries}")
+        speed = f"{tool:<16} {found['rate']:9,.0f} rows/s   at {found['pace']:6,.0f} rows/s"
+        print(f"{speed} {cost}  {found['memory']:4.0f} MB  {queries}")
     for name, feeder in (("tidegate group", feed_synced), ("sqlite full", feed_sqlite_full)):
         with tempfile.TemporaryDirectory() as folder:
             found = feeder(Path(folder), seconds / 2)
