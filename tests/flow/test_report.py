@@ -162,7 +162,7 @@ def test_what_is_live_already_is_not_released_again(project):
     release(project)
     judge(project)
     assert gather_report(project).merge == (
-        "Nothing: v1, which is live, has the same model, evaluation, contract and settings.",
+        "Nothing: v1, which is live, has the same model, evaluation, contract, settings and environment.",
     )
     (project / "model/artifacts/model.onnx").write_bytes(b"another")
     assert gather_report(project).merge[0].startswith("A rollout from v1 to v2")

@@ -44,7 +44,7 @@ def gather_parts(config: Config, layout: Layout, decision: Decision) -> Gathered
     parts = {
         **model.parts,
         CONTRACT: contract,
-        ENVIRONMENT: _environment().encode(),
+        ENVIRONMENT: environment().encode(),
         evaluation_name(config): evaluation,
         "decision.json": msgspec.json.encode(decision, order="sorted"),
         "reference.json": _reference(config, root),
@@ -80,7 +80,7 @@ def _features(config: Config, table: Table) -> Table:
     return Table(names, {name: table.values[name] for name in names})
 
 
-def _environment() -> str:
+def environment() -> str:
     """The interpreter and every installed distribution, pinned, in the form of a requirements file."""
     found = {dist.metadata["Name"].lower(): dist.version for dist in distributions()}
     lines = [f"# Python {sys.version.split()[0]}", *(f"{name}=={found[name]}" for name in sorted(found))]

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tidegate.data.md5 import md5_file
 from tidegate.domain import Decision, Release, Rollout
 from tidegate.errors import TidegateError
+from tidegate.flow.bundle import environment
 from tidegate.flow.report.changes import read_origin
 from tidegate.gate.checks import Evidence
 from tidegate.gate.report.record import Stage, Step
@@ -50,7 +51,7 @@ def foresee(config: Config, layout: Layout, outlook: Outlook) -> tuple[str, ...]
         return (f"The first release: {version} gets all traffic of {config.project.name} at once.",)
     name = name_of(outlook.state, live)
     if _is_live(config, layout, live):
-        return (f"Nothing: {name}, which is live, has the same model, evaluation, contract and settings.",)
+        return (f"Nothing: {name}, which is live, has the same model, evaluation, contract, settings and environment.",)
     steps = " -> ".join(
         f"{share:.3g}%" for share in (*(100 * float(one) for one in config.rollout.steps), 100.0)
     )
@@ -94,10 +95,10 @@ def _is_live(config: Config, layout: Layout, live: Release) -> bool:
     except TidegateError:
         return False
     held = {part.sha256 for part in read_manifest(layout.bundles, live.bundle).files.values()}
-    labels = sha256_bytes(json.dumps(list(config.model.labels)).encode())
+    made = (json.dumps(list(config.model.labels)), environment())
     named = (config.model.path, config.data.evaluation, config.data.contract, CONFIG)
     there = {name: path for name in named if (path := layout.root / name).is_file()}
-    return labels in held and all(
+    return held.issuperset(sha256_bytes(text.encode()) for text in made) and all(
         sha256_bytes(path.read_bytes()) in held or origin.outs.get(name) == md5_file(path)
         for name, path in there.items()
     )
