@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 POLL_S = 0.05
 SAVE_S = 1.0
+LOAD_S = 10.0
 KEPT_MODELS = 4
 
 
@@ -93,11 +94,15 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     front = Front(App(worker.service), Limits(serving.max_body_bytes, serving.drain))
     calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
+        looked = asyncio.Event()
+        following = loop.create_task(_follow(worker, ledger, looked))
+        following.add_done_callback(lambda _: stopping.set())
+        # what this worker took now, another one that has its model could answer
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(looked.wait(), LOAD_S)
         await front.start(listening, server_context(worker.layout.root, worker.config))
         if serving.grpc:
             await calls.start(serving.grpc, _credentials(worker))
-        following = loop.create_task(_follow(worker, ledger))
-        following.add_done_callback(lambda _: stopping.set())
         await stopping.wait()
         await asyncio.gather(front.stop(), calls.stop(serving.drain))
         following.cancel()
@@ -117,8 +122,8 @@ def _credentials(worker: Worker) -> "ServerCredentials | None":
     return ssl_server_credentials([(key, chain)])
 
 
-async def _follow(worker: Worker, ledger: Ledger) -> None:
-    """Swap the route when the ledger moves; ends when the supervisor is gone."""
+async def _follow(worker: Worker, ledger: Ledger, looked: asyncio.Event) -> None:
+    """Swap the route when the ledger moves, `looked` once it has; ends when the supervisor is gone."""
     state, reported = State(), 0
     while os.getppid() == worker.supervisor:
         if ledger.head() != state.seq:
@@ -130,6 +135,7 @@ async def _follow(worker: Worker, ledger: Ledger) -> None:
         _save_counts(worker)
         _read_access(worker)
         worker.log.rotate(time.time())
+        looked.set()
         await asyncio.sleep(POLL_S)
 
 
