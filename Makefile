@@ -12,10 +12,10 @@ PIP_INSTALL := $(PIP) install --quiet
 # One stamp a set of packages: a set is installed again only when pyproject.toml changed.
 LOCAL := $(VENV)/.local-installed
 DEV := $(VENV)/.dev-installed
-DVC := $(TOOLS)/dvc/bin/dvc
-DATACONTRACT := $(TOOLS)/datacontract/bin/datacontract
-MODEL_SIGNING := $(TOOLS)/model-signing/bin/model_signing
-JUDGES := $(DVC) $(DATACONTRACT) $(MODEL_SIGNING)
+# the programs that tests and benchmarks compare with, each in an environment of its own
+JUDGES := dvc datacontract model-signing triton kserve mlserver mlflow openapi
+JUDGED := $(JUDGES:%=$(TOOLS)/%/.installed)
+DVC := $(TOOLS)/dvc/.installed
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format type layers bench docs tools wheel clean distclean
@@ -26,7 +26,7 @@ help: ## Show this list
 demo: $(LOCAL) ## Run the main job on real images and print its transcript
 	$(BIN)/python demo/run.py
 
-test: $(DEV) $(JUDGES) ## Run the whole test suite
+test: $(DEV) $(JUDGED) ## Run the whole test suite
 	$(BIN)/python -m pytest --quiet --numprocesses $(WORKERS) --dist loadfile
 
 lint: $(DEV) ## Check rules and format
@@ -49,7 +49,7 @@ bench: $(DEV) $(DVC) ## Run every benchmark; each prints its figures beside its 
 docs: $(DEV) ## Write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
-tools: $(JUDGES) ## Install the programs that tests compare with, each in an environment of its own
+tools: $(JUDGED) ## Install the programs that tests compare with, each in an environment of its own
 
 wheel: $(DEV) ## Build the wheel and the source archive into dist
 	$(BIN)/python -m build
@@ -76,15 +76,16 @@ $(DEV): pyproject.toml $(LOCAL)
 	$(PIP_INSTALL) --group dev
 	@touch $@
 
-$(DVC):
-	$(PYTHON) -m venv $(TOOLS)/dvc
-	$(TOOLS)/dvc/bin/python -m pip --disable-pip-version-check install --quiet 'dvc>=3.55,<4' 'dvc-s3>=3'
+$(TOOLS)/dvc/.installed: WANTS := 'dvc>=3.55,<4' 'dvc-s3>=3'
+$(TOOLS)/datacontract/.installed: WANTS := 'datacontract-cli>=1.2,<2'
+$(TOOLS)/model-signing/.installed: WANTS := 'model-signing>=1.1,<2' 'pyopenssl>=24' 'securesystemslib[crypto]>=1'
+$(TOOLS)/triton/.installed: WANTS := 'tritonclient[http,grpc]>=2.52,<3'
+$(TOOLS)/kserve/.installed: WANTS := 'kserve>=0.15,<1'
+$(TOOLS)/mlserver/.installed: WANTS := 'mlserver>=1.6,<2'
+$(TOOLS)/mlflow/.installed: WANTS := 'mlflow-skinny>=3,<4' pandas scipy
+$(TOOLS)/openapi/.installed: WANTS := 'schemathesis>=4.3,<5' 'openapi-spec-validator>=0.7'
 
-$(DATACONTRACT):
-	$(PYTHON) -m venv $(TOOLS)/datacontract
-	$(TOOLS)/datacontract/bin/python -m pip --disable-pip-version-check install --quiet 'datacontract-cli>=1.2,<2'
-
-$(MODEL_SIGNING):
-	$(PYTHON) -m venv $(TOOLS)/model-signing
-	$(TOOLS)/model-signing/bin/python -m pip --disable-pip-version-check install --quiet \
-	  'model-signing>=1.1,<2' 'pyopenssl>=24' 'securesystemslib[crypto]>=1'
+$(TOOLS)/%/.installed:
+	$(PYTHON) -m venv $(TOOLS)/$*
+	$(TOOLS)/$*/bin/python -m pip --disable-pip-version-check install --quiet $(WANTS)
+	@touch $@

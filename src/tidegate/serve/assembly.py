@@ -2,6 +2,7 @@
 
 import time
 from typing import Protocol
+from urllib.parse import unquote
 
 import httptools
 
@@ -116,7 +117,7 @@ class Assembly:
         self._body = []
         method = self._parser.get_method().decode("latin-1")
         try:
-            path = self._target.split(b"?", 1)[0].decode("ascii")
+            path = unquote(self._target.split(b"?", 1)[0].decode("ascii"))
         except UnicodeDecodeError:
             return HttpError(400, "the target is not ASCII")
         return Request(method, path, self._headers, body, time.time())
