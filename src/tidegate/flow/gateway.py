@@ -23,6 +23,7 @@ from tidegate.registry.model import Model, load_model
 from tidegate.serve import grpc
 from tidegate.serve.access import Access
 from tidegate.serve.engine import Engine
+from tidegate.serve.grpc_server import require_grpc
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
@@ -115,6 +116,7 @@ def _credentials(worker: Worker) -> "ServerCredentials | None":
     serving = worker.config.serve
     if not serving.tls_certificate:
         return None
+    require_grpc()
     from grpc import ssl_server_credentials
 
     root = worker.layout.root

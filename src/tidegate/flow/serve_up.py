@@ -249,7 +249,7 @@ def _wait_until_ready(layout: Layout, address: Address, started: "subprocess.Pop
         return
     if started.poll() is None:
         os.killpg(started.pid, signal.SIGKILL)
-    raise TidegateError("up", _last_words(layout), hint="less .tidegate/run/up.log")
+    raise _last_words(layout)
 
 
 def _pid_of(layout: Layout) -> int:
@@ -258,10 +258,15 @@ def _pid_of(layout: Layout) -> int:
     return int(path.read_text()) if path.exists() else 0
 
 
-def _last_words(layout: Layout) -> str:
+def _last_words(layout: Layout) -> TidegateError:
+    """The error that the service ended with, else what it said last."""
     lines = (layout.run / "up.log").read_text(errors="replace").splitlines()
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    return (errors or lines or [f"not ready after {START_S:.0f} s"])[-1]
+    found = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    hints = [line.removeprefix("hint:").strip() for line in lines if line.startswith("hint:")]
+    if found:
+        return TidegateError("", found[-1], hint=(hints or [""])[-1])
+    said = (lines or [f"not ready after {START_S:.0f} s"])[-1]
+    return TidegateError("up", said, hint="less .tidegate/run/up.log")
 
 
 def service_process(layout: Layout) -> int | None:
