@@ -88,9 +88,9 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     reply = message_classes()["ModelInferResponse"](
         model_name=endpoint, model_version=str(answered.arm.version), id=request
     )
-    for output, spec, values in chosen_outputs(answered, asked):
+    for is_binary, spec, values in chosen_outputs(answered, asked):
         tensor = reply.outputs.add(name=spec.name, datatype=spec.datatype, shape=spec.shape)
-        if output.is_binary:
+        if is_binary:
             reply.raw_output_contents.append(encode_raw(values, spec.datatype))
         else:
             cells = [str(value).encode() for value in values] if spec.datatype == "BYTES" else values

@@ -114,11 +114,11 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     """The inference response."""
     outputs: list[dict[str, Any]] = []
     raw: list[bytes] = []
-    for output, spec, values in chosen_outputs(answered, asked):
+    for is_binary, spec, values in chosen_outputs(answered, asked):
         shown: dict[str, Any] = {
-            "name": spec.name, "shape": list(spec.shape), "datatype": spec.datatype,
+            "name": spec.name, "shape": spec.shape, "datatype": spec.datatype,
         }  # fmt: skip
-        if output.is_binary:
+        if is_binary:
             raw.append(encode_raw(values, spec.datatype))
             shown["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
@@ -135,12 +135,12 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     return Rendered(b"".join([head, *raw]), len(head)) if raw else Rendered(head)
 
 
-def chosen_outputs(answered: Answered, asked: Inference) -> Iterator[tuple[Output, TensorSpec, list[Any]]]:
-    """The outputs to send in the order asked for, each with its shape and flat values."""
+def chosen_outputs(answered: Answered, asked: Inference) -> list[tuple[bool, TensorSpec, list[Any]]]:
+    """The outputs to send in the order asked for: whether as raw bytes, its shape and its flat values."""
     given = answered_outputs(answered)
-    every = [Output(name, asked.is_binary) for name in given]
-    for output in asked.outputs or every:
-        yield output, *given[output.name]
+    if not asked.outputs:
+        return [(asked.is_binary, *one) for one in given.values()]
+    return [(output.is_binary, *given[output.name]) for output in asked.outputs]
 
 
 def answered_outputs(answered: Answered) -> Mapping[str, tuple[TensorSpec, list[Any]]]:
@@ -158,9 +158,10 @@ def answered_outputs(answered: Answered) -> Mapping[str, tuple[TensorSpec, list[
 
 def datatype_of(answers: Sequence[Answer], declared: str) -> str:
     """The type of a list of answers: the declared one, or a wider one where they need it."""
-    if declared == WIDER[-1] or any(isinstance(answer, str) for answer in answers):
+    kinds = set(map(type, answers))
+    if declared == WIDER[-1] or str in kinds:
         return WIDER[-1]
-    return "INT64" if declared == "INT64" and all(isinstance(one, int) for one in answers) else "FP64"
+    return "INT64" if declared == "INT64" and kinds <= {int, bool} else "FP64"
 
 
 def server_metadata() -> dict[str, Any]:

@@ -29,31 +29,35 @@ def tensor_rows(
 
 
 def _by_name(tensors: Sequence[Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Tensor]:
-    names = [spec.name for spec in specs]
+    found = {tensor.name: tensor for tensor in tensors}
+    if len(tensors) == len(specs) and all(spec.name in found for spec in specs):
+        return found
+    raise _misfit(tensors, [spec.name for spec in specs])
+
+
+def _misfit(tensors: Sequence[Tensor], names: Sequence[str]) -> UsageError:
+    """What is wrong with tensors that are not one of each name."""
     listed = ", ".join(f"`{name}`" for name in names[:5])
     takes = f"the model's input is {listed}" if len(names) == 1 else f"the model takes {listed}"
-    found: dict[str, Tensor] = {}
+    seen: set[str] = set()
     for tensor in tensors:
         if tensor.name not in names:
-            raise UsageError(f"{_place(tensor)}.name", f"`{tensor.name}`, {takes}")
-        if tensor.name in found:
-            raise UsageError(f"{_place(tensor)}.name", f"`{tensor.name}` comes twice")
-        found[tensor.name] = tensor
-    missing = next((name for name in names if name not in found), None)
-    if missing is not None:
-        raise UsageError("inputs", f"no tensor `{missing}`, {takes}")
-    return found
+            return UsageError(f"{_place(tensor)}.name", f"`{tensor.name}`, {takes}")
+        if tensor.name in seen:
+            return UsageError(f"{_place(tensor)}.name", f"`{tensor.name}` comes twice")
+        seen.add(tensor.name)
+    missing = next(name for name in names if name not in seen)
+    return UsageError("inputs", f"no tensor `{missing}`, {takes}")
 
 
 def _count(pairs: Sequence[tuple[TensorSpec, Tensor]], max_rows: int) -> int:
     """How many rows there are: the first size of every shape."""
+    n = pairs[0][1].shape[0]
     for spec, tensor in pairs:
         _check(spec, tensor, max_rows)
-    n = pairs[0][1].shape[0]
-    other = next((tensor for _, tensor in pairs if tensor.shape[0] != n), None)
-    if other is not None:
-        found = f"{list(other.shape)} has {other.shape[0]} rows, `{pairs[0][1].name}` has {n}"
-        raise UsageError(f"{_place(other)}.shape", found)
+        if tensor.shape[0] != n:
+            found = f"{list(tensor.shape)} has {tensor.shape[0]} rows, `{pairs[0][1].name}` has {n}"
+            raise UsageError(f"{_place(tensor)}.shape", found)
     return n
 
 

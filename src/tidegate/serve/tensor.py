@@ -64,10 +64,10 @@ class Tensor(NamedTuple):
 
 def check_shape(datatype: str, shape: Sequence[int], where: str) -> int:
     """How many values a tensor holds; UsageError for an unknown type or a shape that none can have."""
-    if datatype not in DATATYPES:
+    if datatype not in DTYPES and datatype != "BYTES":
         known = ", ".join(DATATYPES)
         raise UsageError(f"{where}.datatype", f"unknown datatype `{datatype}`, expected one of {known}")
-    if not 1 <= len(shape) <= MAX_DIMENSIONS or any(size < 0 for size in shape):
+    if not 1 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 0:
         found = f"{list(shape)}, expected 1 to {MAX_DIMENSIONS} sizes of 0 or more"
         raise UsageError(f"{where}.shape", found)
     return math.prod(shape)
@@ -130,7 +130,8 @@ def _cells(data: bytes, datatype: str, shape: Sequence[int], where: str) -> list
     try:
         if NESTED.match(data):
             return _table_cells(data, kind, shape) or _unnested(data, kind, shape, where)
-        return list(_flat[kind].decode(data))
+        cells: list[Any] = _flat[kind].decode(data)
+        return cells
     except msgspec.ValidationError as error:
         message, _, path = str(error).partition(" - at `$")
         raise UsageError(f"{where}.data{path.rstrip('`')}", message[:1].lower() + message[1:]) from None
