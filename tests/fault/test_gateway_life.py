@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,12 @@ class Held(Predictor):
         while rows["x0"][0] == 99 and Path("GATE").exists():
             time.sleep(0.005)
         return (rows["x1"] > rows["x0"]).astype(int)
+"""
+
+FEW_FILES = """import resource
+resource.setrlimit(resource.RLIMIT_NOFILE, ({files}, {files}))
+from tidegate.cli.main import main
+main(["serve"])
 """
 
 
@@ -396,6 +404,28 @@ def test_slow_senders_do_not_keep_others_from_being_served(up) -> None:
     assert {reply.status for reply in load.replies} == {200}
     for one in slow:
         one.close()
+
+
+def test_connections_without_end_leave_files_for_the_log(up, tidegate) -> None:
+    service = up()
+    tidegate(service.root, "down")
+    command = [sys.executable, "-c", FEW_FILES.format(files=400)]
+    with subprocess.Popen(command, cwd=service.root, stdout=subprocess.PIPE) as serving:
+        assert serving.stdout
+        serving.stdout.readline()
+        many: list[socket.socket] = []
+        try:
+            for _ in range(600):
+                many.append(socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_S))
+            body = json.dumps(ROW).encode()
+            head = "POST /predict HTTP/1.1\r\nhost: x\r\nx-request-id: first"
+            many[0].sendall(f"{head}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+            assert many[0].recv(99).startswith(b"HTTP/1.1 200 ")
+            assert service.statuses("first") == [200]
+        finally:
+            for one in many:
+                one.close()
+            serving.terminate()
 
 
 def test_two_workers_share_the_load_count_together_and_come_back(up) -> None:

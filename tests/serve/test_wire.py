@@ -1,6 +1,7 @@
 """The front on a socket: replies keep their order, nothing is read or kept without a bound, stopping loses nothing."""
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -224,16 +225,32 @@ def test_an_idle_connection_is_closed(serve, monkeypatch) -> None:
     talk_to(serve, replies=0, ends=True)
 
 
-def test_more_connections_than_allowed_are_told_to_come_back(serve, monkeypatch) -> None:
-    monkeypatch.setattr(wire, "MAX_CONNECTIONS", 1)
-
+def test_more_connections_than_allowed_are_told_to_come_back(serve) -> None:
     async def talk(front, connect) -> None:
+        front.limits = front.limits._replace(connections=1)
         first = await connect()
         await first.send(request())
         assert (await first.reply()).status == 200
         second = await connect()
         reply = await second.reply()
         assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+
+    serve(talk)
+
+
+def test_far_more_connections_than_allowed_are_cut(serve, monkeypatch) -> None:
+    monkeypatch.setattr(wire, "MAX_TOLD", 0)
+
+    async def talk(front, connect) -> None:
+        front.limits = front.limits._replace(connections=1)
+        first = await connect()
+        await first.send(request())
+        assert (await first.reply()).status == 200
+        second = await connect()
+        with contextlib.suppress(ConnectionResetError):
+            assert await second.end() == b""
+        await first.send(request())
+        assert (await first.reply()).status == 200
 
     serve(talk)
 

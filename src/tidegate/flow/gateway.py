@@ -6,6 +6,7 @@ Run as `python -m tidegate.flow.gateway ROOT SUPERVISOR SOCKET NAME` by the supe
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 import sys
@@ -29,7 +30,7 @@ from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
-from tidegate.serve.wire import Front, Limits
+from tidegate.serve.wire import MAX_CONNECTIONS, Front, Limits
 from tidegate.store.access import read_keys
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
@@ -44,6 +45,8 @@ POLL_S = 0.05
 SAVE_S = 1.0
 LOAD_S = 10.0
 KEPT_MODELS = 4
+MAX_FILES = 65_536
+SPARE_FILES = 192
 
 
 class Worker(NamedTuple):
@@ -92,7 +95,8 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    front = Front(App(worker.service), Limits(serving.max_body_bytes, serving.drain))
+    limits = Limits(serving.max_body_bytes, serving.drain, _most_connections())
+    front = Front(App(worker.service), limits)
     calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
         looked = asyncio.Event()
@@ -109,6 +113,14 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+
+
+def _most_connections() -> int:
+    """How many open files there may be, raised as far as it goes, less those that log and models need."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return min(MAX_CONNECTIONS, max(1, files - SPARE_FILES))
 
 
 def _credentials(worker: Worker) -> "ServerCredentials | None":

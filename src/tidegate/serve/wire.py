@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MAX_PIPELINED = 16
 MAX_CONNECTIONS = 4096
+# connections too many that are told so; each takes an open file a while
+MAX_TOLD = 64
 LINGER_S = 2.0
 HEAD_S = 10.0
 BODY_S = 30.0
@@ -43,10 +45,11 @@ class Application(Protocol):
 
 
 class Limits(NamedTuple):
-    """How large a body may be, and how long after the end of serving a running request may take."""
+    """How large a body may be, how long a running request may take after the end, how many connections there are."""
 
     body_bytes: int
     drain_s: float
+    connections: int = MAX_CONNECTIONS
 
 
 class Front:
@@ -130,8 +133,11 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=HIGH_WATER_BYTES)
         self._front.connections.add(self)
-        if len(self._front.connections) > MAX_CONNECTIONS:
-            self._refuse(HttpError(503, f"more than {MAX_CONNECTIONS} connections"))
+        most, n = self._front.limits.connections, len(self._front.connections)
+        if n > most + MAX_TOLD:
+            self.abort()
+        elif n > most:
+            self._refuse(HttpError(503, f"more than {most} connections"))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: what runs for it is not waited for."""
