@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 import socket
 from collections.abc import Awaitable, Callable
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidegate.serve import wire
+from tidegate.serve import assembly, wire
 from tidegate.serve.http import App
 from tidegate.serve.wire import Front, Limits
 
@@ -281,6 +282,39 @@ def test_a_client_that_leaves_harms_no_neighbor_of_its_batch(serve, gateway) -> 
 
     serve(talk)
     assert "stays" in [row.request for row in gateway.rows]
+
+
+def test_bodies_are_bounded_together_and_room_comes_back(serve, monkeypatch) -> None:
+    monkeypatch.setattr(assembly, "BODIES", 1)
+    part = request("/predict", b" " * LIMIT)[:-4_000]
+
+    async def talk(front, connect) -> None:
+        left = front.budget._left
+        first, second, third = [await connect() for _ in range(3)]
+        await first.send(part)
+        await until(lambda: front.budget._left < left)
+        await second.send(part)
+        reply = await second.reply()
+        assert (reply.status, reply.headers["retry-after"]) == (503, "1")
+        packed = gzip.compress(b" " * (LIMIT - len(ROW)) + ROW)
+        await third.send(request("/predict", packed, "content-encoding: gzip"))
+        assert (await third.reply()).status == 503
+        first.writer.transport.abort()
+        second.writer.transport.abort()
+        await until(lambda: front.budget._left == left)
+        await third.send(request("/predict", packed, "content-encoding: gzip"))
+        assert (await third.reply()).status == 200
+        await third.send(request("/none", b"x"))
+        assert (await third.reply()).status == 404
+        assert front.budget._left == left
+
+    serve(talk)
+
+
+async def until(is_met: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not is_met():
+            await asyncio.sleep(0.01)
 
 
 def test_stopping_answers_what_runs_and_refuses_the_rest(serve, gateway, monkeypatch) -> None:

@@ -11,10 +11,29 @@ from tidegate.serve.request import HttpError, Request
 MAX_TARGET_BYTES = 8_192
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 128
+BODIES = 32
 # a proxy before this may have looked at the other one
 ONCE = frozenset(
     (b"authorization", b"x-api-key", b"content-encoding", b"content-type", b"host", b"x-request-id")
 )
+
+
+class Budget:
+    """What bodies may take in memory: each of them, and all that a worker has at once, still packed or already not."""
+
+    def __init__(self, body_bytes: int) -> None:
+        self.body_bytes = body_bytes
+        self._left = body_bytes * BODIES
+
+    def take(self, size: int) -> None:
+        """Count bytes in; HttpError 503 where all together would be too many."""
+        if size > self._left:
+            raise HttpError(503, "the bodies of all requests are too large together, try again in a second")
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        """Count bytes out again."""
+        self._left += size
 
 
 class Take(Protocol):
@@ -41,9 +60,11 @@ class Assembly:
     client offered another protocol, after which no more requests can be read.
     """
 
-    def __init__(self, limit: int, take: Take, go_on: GoOn) -> None:
+    def __init__(self, budget: Budget, take: Take, go_on: GoOn) -> None:
         self.is_open = self.has_head = self.is_over = False
-        self._limit = limit
+        self._budget = budget
+        self._limit = budget.body_bytes
+        self._size = 0
         self._take = take
         self._go_on = go_on
         self._parser = httptools.HttpRequestParser(self)
@@ -61,6 +82,11 @@ class Assembly:
             ) from None
         except httptools.HttpParserError:
             raise HttpError(400, "this is not HTTP/1.1") from None
+
+    def drop(self) -> None:
+        """Nothing more comes: give back what the body of an unfinished request took."""
+        self._budget.give(self._size)
+        self._size = 0
 
     def on_message_begin(self) -> None:
         """A request begins."""
@@ -101,9 +127,11 @@ class Assembly:
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
-        self._size += len(body)
-        if self._size > self._limit:
+        size = len(body)
+        if self._size + size > self._limit:
             raise HttpError(413, f"the body is larger than the limit of {self._limit} bytes")
+        self._budget.take(size)
+        self._size += size
         self._body.append(body)
 
     def on_message_complete(self) -> None:
@@ -113,11 +141,12 @@ class Assembly:
 
     def _whole(self) -> Request | HttpError:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        # an idle connection holds nothing
-        self._body = []
+        # an idle connection holds nothing; who takes the request gives back what its body took
+        self._body, self._size = [], 0
         method = self._parser.get_method().decode("latin-1")
         try:
             path = unquote(self._target.split(b"?", 1)[0].decode("ascii"))
         except UnicodeDecodeError:
+            self._budget.give(len(body))
             return HttpError(400, "the target is not ASCII")
         return Request(method, path, self._headers, body, time.time())

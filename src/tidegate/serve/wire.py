@@ -11,7 +11,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from tidegate.serve.assembly import Assembly
+from tidegate.serve.assembly import Assembly, Budget
 from tidegate.serve.reply import Reply, packed_body, render_head
 from tidegate.serve.request import HttpError, Packed, Request, unpacked
 
@@ -58,6 +58,7 @@ class Front:
     def __init__(self, app: Application, limits: Limits) -> None:
         self.app = app
         self.limits = limits
+        self.budget = Budget(limits.body_bytes)
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self.date = b""
@@ -117,7 +118,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._front = front
         self._loop = loop
-        self._assembly = Assembly(front.limits.body_bytes, self._take, self._go_on)
+        self._assembly = Assembly(front.budget, self._take, self._go_on)
         self._transport: asyncio.Transport
         self._waiting: deque[Request | HttpError] = deque()
         self._task: asyncio.Task[Reply] | None = None
@@ -143,6 +144,8 @@ class Connection(asyncio.Protocol):
         """The client is gone: what runs for it is not waited for."""
         self._front.connections.discard(self)
         self._is_over = self._is_deaf = True
+        self._assembly.drop()
+        self._front.budget.give(self._waiting_bytes())
         self._waiting.clear()
         if self._task:
             self._task.cancel()
@@ -216,8 +219,10 @@ class Connection(asyncio.Protocol):
 
     def _has_enough(self) -> bool:
         """Whether no more is read until what waits has been answered."""
-        size = sum(len(one.body) for one in self._waiting if isinstance(one, Request))
-        return len(self._waiting) >= MAX_PIPELINED or size > self._front.limits.body_bytes
+        return len(self._waiting) >= MAX_PIPELINED or self._waiting_bytes() > self._front.limits.body_bytes
+
+    def _waiting_bytes(self) -> int:
+        return sum(len(one.body) for one in self._waiting if isinstance(one, Request))
 
     def _go_on(self) -> None:
         """The client waits for a word before it sends a body."""
@@ -242,21 +247,25 @@ class Connection(asyncio.Protocol):
         self._task = self._loop.create_task(self._front.app.answer(request))
         packing = request.headers.get(b"accept-encoding", b"")
         self._task.add_done_callback(
-            partial(self._answered, packing=packing, is_head=request.method == "HEAD")
+            partial(self._answered, packing=packing, is_head=request.method == "HEAD", size=len(request.body))
         )
 
     def _unpacked(self, request: Request | HttpError) -> Request | HttpError:
         """Unpack a body only when it is its turn: of many small ones, each may become as large as the limit."""
         if isinstance(request, HttpError) or b"content-encoding" not in request.headers:
             return request
-        packed, limit = Packed(request.body, request.headers), self._front.limits.body_bytes
+        budget, size = self._front.budget, len(request.body)
         try:
-            return request._replace(body=unpacked(packed, limit=limit))
+            body = unpacked(Packed(request.body, request.headers), limit=budget.body_bytes)
+            budget.take(len(body) - size)
         except HttpError as error:
+            budget.give(size)
             return error
+        return request._replace(body=body)
 
-    def _answered(self, task: "asyncio.Task[Reply]", *, packing: bytes, is_head: bool) -> None:
+    def _answered(self, task: "asyncio.Task[Reply]", *, packing: bytes, is_head: bool, size: int) -> None:
         self._task = None
+        self._front.budget.give(size)
         if not task.cancelled() and not self._is_over:
             self._write(task.result(), packing, is_head=is_head)
 
