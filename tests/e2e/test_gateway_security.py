@@ -165,22 +165,29 @@ class Pair(NamedTuple):
         return (f'tls_certificate = "{self.certificate}"', f'tls_key = "{self.key}"')
 
 
-def make_pair(folder: Path, name: str = "tls", passphrase: bytes = b"") -> Pair:
-    """A certificate for 127.0.0.1 that signs itself."""
+def make_pair(
+    folder: Path, name: str = "tls", *, passphrase: bytes = b"", signer: Pair | None = None
+) -> Pair:
+    """A certificate for 127.0.0.1 that signs itself, or that another one signs."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
     key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tiny")])
+    subject = issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    signing: Any = key
+    if signer:
+        issuer = x509.load_pem_x509_certificate(signer.certificate.read_bytes()).subject
+        signing = serialization.load_pem_private_key(signer.key.read_bytes(), None)
     now = datetime.datetime.now(datetime.UTC)
     names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     made = (
-        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        x509.CertificateBuilder(issuer, subject, key.public_key(), x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=2))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
+        .add_extension(x509.BasicConstraints(ca=signer is None, path_length=None), critical=True)
+        .sign(signing, hashes.SHA256())
     )
     pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
     pair.certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
@@ -279,7 +286,7 @@ def read_all(client: socket.socket) -> bytes:
 
 def test_files_that_are_no_pair_are_told_in_one_line(site, run, tmp_path) -> None:
     pair, other = make_pair(tmp_path), make_pair(tmp_path, "other")
-    locked = make_pair(tmp_path, "locked", b"secret")
+    locked = make_pair(tmp_path, "locked", passphrase=b"secret")
     noise = tmp_path / "noise.pem"
     noise.write_text("no PEM\n")
     here = site()
@@ -301,6 +308,15 @@ def test_files_that_are_no_pair_are_told_in_one_line(site, run, tmp_path) -> Non
             done = run(here.root, word, expect=2)
             assert said in done.err
             assert len([line for line in done.err.splitlines() if not line.startswith("hint:")]) == 1
+
+
+def test_a_certificate_that_somebody_else_signed_is_trusted_by_the_commands(site, run, tmp_path) -> None:
+    ca = make_pair(tmp_path, "ca")
+    pair = make_pair(tmp_path, signer=ca)
+    here = site(*pair.settings)
+    run(here.root, "up")
+    assert run(here.root, "predict", "--row", "[1, 2]", "--json").json["predictions"] == [1]
+    assert here.ask("GET", "/healthz", **trusting(ca)).status == 200
 
 
 # ports
@@ -329,9 +345,9 @@ def test_whoever_can_be_reached_without_keys_is_warned(site, run, free_port) -> 
         where = public.split('"')[1]
         for access, is_warned in (("open", True), ("keys", False)):
             path.write_text(text.replace(line, public) + f'\naccess = "{access}"\n')
-            run(here.root, "up")
+            done = run(here.root, "up")
             warning = f"warning: {where} can be reached by others and asks for no key"
-            assert (warning in here.log()) == is_warned
+            assert (warning in here.log()) == (warning in done.err) == is_warned
             run(here.root, "down")
 
 

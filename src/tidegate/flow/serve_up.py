@@ -47,11 +47,13 @@ def up(root: Path) -> Up:
     is live.
     """
     layout = Layout(root)
-    address = _checked(root, load_config(root))
+    config = load_config(root)
+    address = _checked(root, config)
     _require_live(layout)
     running = service_process(layout)
     if running:
         return Up(running, address.url, True)
+    _warn_if_open(config, address)
     started = _start_detached(layout)
     _wait_until_ready(layout, address, started)
     return Up(started.pid, address.url, False)
@@ -265,7 +267,7 @@ def _last_words(layout: Layout) -> TidegateError:
     hints = [line.removeprefix("hint:").strip() for line in lines if line.startswith("hint:")]
     if found:
         return TidegateError("", found[-1], hint=(hints or [""])[-1])
-    said = (lines or [f"not ready after {START_S:.0f} s"])[-1]
+    said = f"it did not get ready, the last word was `{(lines or [''])[-1]}`"
     return TidegateError("up", said, hint="less .tidegate/run/up.log")
 
 
