@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import httptools
 
-from tidegate.serve.request import HttpError, Request
+from tidegate.serve.request import HttpError, Packed, Request, unpacked
 
 MAX_TARGET_BYTES = 8_192
 MAX_HEADER_BYTES = 65_536
@@ -150,3 +150,20 @@ class Assembly:
             self._budget.give(len(body))
             return HttpError(400, "the target is not ASCII")
         return Request(method, path, self._headers, body, time.time())
+
+
+def unpack(request: Request | HttpError, budget: Budget) -> Request | HttpError:
+    """The request with its body unpacked, or why not.
+
+    It is time for that only at the request's turn: of many small bodies, each may become as large as the limit.
+    """
+    if isinstance(request, HttpError) or b"content-encoding" not in request.headers:
+        return request
+    size = len(request.body)
+    try:
+        body = unpacked(Packed(request.body, request.headers), limit=budget.body_bytes)
+        budget.take(len(body) - size)
+    except HttpError as error:
+        budget.give(size)
+        return error
+    return request._replace(body=body)

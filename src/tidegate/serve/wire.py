@@ -7,13 +7,14 @@ application whole requests and writes each reply at once. Anything else can host
 import asyncio
 import time
 from collections import deque
+from collections.abc import Iterable
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from tidegate.serve.assembly import Assembly, Budget
+from tidegate.serve.assembly import Assembly, Budget, unpack
 from tidegate.serve.reply import Reply, packed_body, render_head
-from tidegate.serve.request import HttpError, Packed, Request, unpacked
+from tidegate.serve.request import HttpError, Request
 
 if TYPE_CHECKING:
     import ssl
@@ -145,7 +146,7 @@ class Connection(asyncio.Protocol):
         self._front.connections.discard(self)
         self._is_over = self._is_deaf = True
         self._assembly.drop()
-        self._front.budget.give(self._waiting_bytes())
+        self._front.budget.give(_bytes_of(self._waiting))
         self._waiting.clear()
         if self._task:
             self._task.cancel()
@@ -219,10 +220,7 @@ class Connection(asyncio.Protocol):
 
     def _has_enough(self) -> bool:
         """Whether no more is read until what waits has been answered."""
-        return len(self._waiting) >= MAX_PIPELINED or self._waiting_bytes() > self._front.limits.body_bytes
-
-    def _waiting_bytes(self) -> int:
-        return sum(len(one.body) for one in self._waiting if isinstance(one, Request))
+        return len(self._waiting) >= MAX_PIPELINED or _bytes_of(self._waiting) > self._front.limits.body_bytes
 
     def _go_on(self) -> None:
         """The client waits for a word before it sends a body."""
@@ -237,7 +235,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._waiting:
             return
-        request = self._unpacked(self._waiting.popleft())
+        request = unpack(self._waiting.popleft(), self._front.budget)
         if self._is_full and not self._has_enough():
             self._is_full = False
             self._transport.resume_reading()
@@ -249,19 +247,6 @@ class Connection(asyncio.Protocol):
         self._task.add_done_callback(
             partial(self._answered, packing=packing, is_head=request.method == "HEAD", size=len(request.body))
         )
-
-    def _unpacked(self, request: Request | HttpError) -> Request | HttpError:
-        """Unpack a body only when it is its turn: of many small ones, each may become as large as the limit."""
-        if isinstance(request, HttpError) or b"content-encoding" not in request.headers:
-            return request
-        budget, size = self._front.budget, len(request.body)
-        try:
-            body = unpacked(Packed(request.body, request.headers), limit=budget.body_bytes)
-            budget.take(len(body) - size)
-        except HttpError as error:
-            budget.give(size)
-            return error
-        return request._replace(body=body)
 
     def _answered(self, task: "asyncio.Task[Reply]", *, packing: bytes, is_head: bool, size: int) -> None:
         self._task = None
@@ -297,3 +282,7 @@ class Connection(asyncio.Protocol):
             self._transport.write_eof()
         else:
             self._transport.close()
+
+
+def _bytes_of(requests: Iterable[Request | HttpError]) -> int:
+    return sum(len(one.body) for one in requests if isinstance(one, Request))
