@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parent))
-from malformed import Case, Malformed, request
+from malformed import SERVICE, Case, Malformed, request
 
 PATIENCE_S = 10.0
 AT_ONCE = 16
@@ -198,6 +198,10 @@ def _call(gateway: Gateway, calls: Sequence[tuple[str, bytes]], tally: Tally) ->
 
     waiting = list(calls)
     with grpc.insecure_channel(f"127.0.0.1:{gateway.grpc}") as channel:
+        # the frames before may have ended grpc's server; what that still held is cancelled
+        live = channel.unary_unary(f"{SERVICE}ServerLive")
+        while live.future(b"", timeout=PATIENCE_S, wait_for_ready=True).code().name == "CANCELLED":
+            pass
         while waiting:
             batch, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
             sent = [

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 256
 MAX_METADATA_BYTES = 16_384
-KEEP_S = 0.1
+KEEP_S = 0.02
+ENDING_S = 1.0
 
 
 class Listening(NamedTuple):
@@ -32,6 +33,7 @@ class Server:
         self._listening = listening
         self._server: grpc.aio.Server
         self._keeper: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
 
     async def start(self) -> int:
         """Listen; the port. Raises UnavailableError when it is taken."""
@@ -77,8 +79,10 @@ class Server:
                     pass
                 return
             except Exception:  # whatever its loop ended with
-                await self._server.stop(0)
+                ended = self._server
                 await self._listen()
+                # the calls that it had taken are still answered
+                self._ending = asyncio.create_task(ended.stop(ENDING_S))
 
 
 def require_grpc() -> None:
