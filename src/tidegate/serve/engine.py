@@ -22,7 +22,7 @@ from tidegate.serve.route import Answer, Arm, Route, choose
 if TYPE_CHECKING:
     import numpy as np
 
-SLOW_S = 400e-6
+SLOW_S = 1e-3
 MAX_WAITING_ROWS = 16_384
 SMOOTHING = 0.2
 EXPIRE_S = 0.02
