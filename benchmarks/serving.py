@@ -11,7 +11,9 @@ models in MLServer, BentoML and one of them in each of the others; `ready` is fr
 the first prediction, one server at a time.
 
 scikit-learn answers from a child process of tidegate, with classes and probabilities; the others give classes.
-The ratios are those to the best of a server's settings; a multiple is above what is promised, or is marked.
+`ONNX : mlserver` is how many times as many requests a second tidegate answers as the other server at its best;
+where that is less than what is promised it says so. What the log's compaction costs, which `up` does beside
+serving, is in `prediction_log`.
 """
 
 import argparse
@@ -25,8 +27,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from peers.load import Slice, Target, ask, family, memory_mb, press, pss_mb, running, wait_until_ready
 from peers.servers import FIRST_PORT, NEEDS, OURS, Place, set_up, version_of
@@ -116,7 +119,9 @@ def main() -> int:
         cells = [Cell(*one) for one in itertools.product(chosen.models, chosen.rows, chosen.connections)]
         found = race(Bench(targets, processes, place.folder, chosen.seconds), cells, rounds=chosen.rounds)
         _print_speed(targets, cells, found)
-        _print_needs({name: _needs(processes[name], ready[name]) for name in processes})
+        needs = {name: _needs(processes[name], ready[name]) for name in processes}
+        _print_needs(needs)
+        _print_bounds(found, needs)
     errors = sum(one.errors for one in found.values())
     print(f"\n{errors} errors")
     return 1 if errors else 0
@@ -124,13 +129,18 @@ def main() -> int:
 
 def check_answers(target: Target) -> None:
     """Ask once with every body, which warms the server up; it must say what the model says."""
-    rows, truth = load_digits(return_X_y=True)
-    model = MODELS[target.model]().fit(rows[:SEEN], truth[:SEEN])
+    model = _fitted(target.model)
     for body in (*bodies_of(1), *bodies_of(64)):
         status, reply = ask(target, body)
         answers = [int(one) for one in target.read(reply)] if status == 200 else reply
         if answers != model.predict(body).tolist():
             sys.exit(f"{target.title}, {target.model}: status {status}, {answers}")
+
+
+@cache
+def _fitted(model: str) -> Any:
+    rows, truth = load_digits(return_X_y=True)
+    return MODELS[model]().fit(rows[:SEEN], truth[:SEEN])
 
 
 def race(bench: Bench, cells: Sequence[Cell], *, rounds: int) -> Found:
@@ -157,7 +167,7 @@ def _print_speed(targets: Sequence[Target], cells: Sequence[Cell], found: Found)
     for model, rows in dict.fromkeys((cell.model, cell.rows) for cell in cells):
         asked = [cell for cell in cells if (cell.model, cell.rows) == (model, rows)]
         print(f"\n{TITLES[model]}, {rows} row{'s' * (rows > 1)} a request")
-        print(f"{'':<24}" + "".join(f" | {f'{cell.connections} connections':^37}" for cell in asked))
+        print(f"{'':<24}" + "".join(f" | {f'connections: {cell.connections}':^37}" for cell in asked))
         print(f"{'':<24}" + f" | {'req/s':>7} {'p50 ms':>8} {'p99 ms':>8} {'CPU us':>7} err" * len(asked))
         for title in dict.fromkeys(target.title for target in targets):
             print(f"{title:<24}" + "".join(_shown(found.get((cell, title))) for cell in asked))
@@ -188,6 +198,27 @@ def _print_needs(needs: dict[str, Seen]) -> None:
     for name, seen in needs.items():
         sizes = f"{seen.memory_mb:10.0f} {seen.largest_mb:19.0f} {seen.processes:10}"
         print(f"{name:<24} {seen.ready_s:8.2f} {sizes}")
+
+
+def _print_bounds(found: Found, needs: dict[str, Seen]) -> None:
+    """What is promised of ONNX, one row of the logistic regression at a time, as far as it was measured."""
+    own = {
+        cell.connections: one for (cell, title), one in found.items() if (*cell[:2], title) == ("lr", 1, ONNX)
+    }
+    if not own:
+        return
+    fewest, most, seen = own[min(own)], own[max(own)], needs["tidegate-lr-onnx"]
+    rates = [own[connections].rate for connections in sorted(own)]
+    print()
+    _print_bound(f"p50 with {min(own)} connection, ms", fewest.p50_ms, 0.3)
+    _print_bound(f"CPU with {max(own)} connections, us", most.cpu_us, 60)
+    _print_bound("memory of a worker, MB", seen.largest_mb, 100)
+    _print_bound("ready after, s", seen.ready_s, 1)
+    print(f"{'req/s rises with connections':<32} {'yes' if rates == sorted(rates) else 'no, MISSED':>8}")
+
+
+def _print_bound(title: str, value: float, most: float) -> None:
+    print(f"{title:<32} {value:8.2f}, promised at most {most:g}{'' if value <= most else ', MISSED'}")
 
 
 def _arguments() -> argparse.Namespace:

@@ -168,7 +168,9 @@ class Engine:
             if live and (model_is_remote or self._expected_s(digest, rows) > SLOW_S):
                 self._busy[digest] = live
                 self._expire_soon(loop)
-                task = loop.run_in_executor(self._thread_of(digest, is_remote=model_is_remote), self._predict, live)
+                task = loop.run_in_executor(
+                    self._thread_of(digest, is_remote=model_is_remote), self._predict, live
+                )
                 task.add_done_callback(partial(self._back, loop, live))
             elif live:
                 self._finish(live, self._predict(live))
