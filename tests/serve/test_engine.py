@@ -335,14 +335,3 @@ def test_closing_lets_the_running_batch_finish(gateway, one_ask) -> None:
 @pytest.mark.parametrize(("n", "ids"), [(1, ("r",)), (2, ("r.0", "r.1")), (3, ("r.0", "r.1", "r.2"))])
 def test_rows_are_numbered_only_when_there_are_several(n: int, ids: tuple[str, ...]) -> None:
     assert row_ids("r", n) == ids
-
-
-def test_a_batch_is_expected_to_take_what_one_of_its_size_took(gateway) -> None:
-    engine = gateway.engine
-    assert engine._expected_s("d", 1000) == 0
-    engine._learn("d", 1, row_s=0.01)
-    engine._learn("d", 64, row_s=0.001)
-    assert engine._expected_s("d", 100) == pytest.approx(0.1)
-    assert engine._expected_s("d", 8) == pytest.approx(0.08)
-    engine._learn("d", 100, row_s=0.006)
-    assert engine._expected_s("d", 100) == pytest.approx(0.2)

@@ -326,7 +326,7 @@ def test_stopping_answers_what_runs_and_refuses_the_rest(serve, gateway, monkeyp
         assert (await idle.reply()).status == 200
         gateway.model.opened.clear()
         gateway.model.entered.clear()
-        gateway.engine._row_s[gateway.model.digest] = {1: 1.0}
+        gateway.engine.costs.learn(gateway.model.digest, 1, seconds=100.0)
         await client.send(request("/predict", ROW, "x-request-id: last"))
         assert await asyncio.to_thread(gateway.model.entered.wait, WAIT_S)
         stopping = asyncio.create_task(front.stop())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
+from tidegate.serve.costs import Costs
 from tidegate.serve.predict import MAX_BATCH_ROWS, Result, predict_together
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Answer, Arm, Route, choose
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 SLOW_S = 1e-3
 MAX_WAITING_ROWS = 16_384
-SMOOTHING = 0.2
 EXPIRE_S = 0.02
 LATE, GONE = 504, 499
 
@@ -88,7 +88,7 @@ class Engine:
         self._rows = 0
         self._busy: dict[str, list[Job]] = {}
         self._is_watched = False
-        self._row_s: dict[str, dict[int, float]] = {}
+        self.costs = Costs()
         self._is_due = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -165,7 +165,7 @@ class Engine:
             self._drop([job for job in batch if job.reply.done()])
             rows = sum(len(job.ask.rows) for job in live)
             model_is_remote = batch[0].arm.model.is_remote
-            if live and (model_is_remote or self._expected_s(digest, rows) > SLOW_S):
+            if live and (model_is_remote or self.costs.expected_s(digest, rows) > SLOW_S):
                 self._busy[digest] = live
                 self._expire_soon(loop)
                 task = loop.run_in_executor(
@@ -212,22 +212,8 @@ class Engine:
         results = predict_together(model, [job.ask.rows for job in jobs])
         rows = sum(len(job.ask.rows) for job in jobs)
         self._metrics.batch(jobs[0].arm.version, rows, seconds=time.perf_counter() - began)
-        self._learn(model.digest, rows, row_s=(time.thread_time() - busy) / rows)
+        self.costs.learn(model.digest, rows, seconds=time.thread_time() - busy)
         return results
-
-    def _expected_s(self, digest: str, rows: int) -> float:
-        """What a batch of about this size took lately; one of a new size as if its rows cost as never before."""
-        costs = self._row_s.get(digest, {})
-        return rows * costs.get(rows.bit_length(), max(costs.values(), default=0.0))
-
-    def _learn(self, digest: str, rows: int, *, row_s: float) -> None:
-        """A call costs something before its first row, so that a row of a large batch costs less.
-
-        Time of this thread counts, not that of the clock: on a busy machine everything is slow.
-        """
-        costs, size = self._row_s.setdefault(digest, {}), rows.bit_length()
-        before = costs.get(size, row_s)
-        costs[size] = before + SMOOTHING * (row_s - before)
 
     def _drop(self, jobs: Sequence[Job]) -> None:
         """Log what nobody waits for any more; the model is not asked."""
