@@ -84,21 +84,24 @@ def paired_bounds(gained: int, lost: int, n: int, *, tails: Tails) -> Interval:
 def _rejected_from(gained: int, lost: int, n: int, *, tail: float) -> float:
     """The smallest margin at which paired_p is at most `tail`.
 
-    Newton's steps on the normal scale, where p is nearly straight, kept in a bracket that every third
-    step halves. With few discordant rows p may rise once more at wider margins, where rows without any become
-    as extreme: halving alone, from outside, then takes the wider interval.
+    Newton's steps on the normal scale, where p is nearly straight, kept in a bracket that every eighth
+    step halves; they aim beyond the root, twice as far after each that fell short, so that both ends close in.
+    With few discordant rows p may rise once more at wider margins, where rows without any become as extreme:
+    halving alone, from outside, then takes the wider interval.
     """
     gamma, turn = min(GAMMA, tail / 100), 0
     deviation = math.sqrt(gained + lost + 1) / n
     close = min(1e-5, deviation / 500)
     least, most = -(gained - lost) / n, 1.0
     guess = least - float(ndtri(tail)) * deviation
+    aim = 0.0
     while most - least > close:
-        is_straight = turn % 3 < 2 and gained + lost > STRAIGHT_FROM
+        is_straight = turn % 8 < 7 and gained + lost > STRAIGHT_FROM
         guess = guess if is_straight and least < guess < most else (least + most) / 2
         p = paired_p(gained, lost, n, margin=guess, gamma=gamma)
         least, most = (least, guess) if p <= tail else (guess, most)
-        aim = -0.3 if p <= tail else 0.3
+        side = -0.3 if p <= tail else 0.3
+        aim = 2 * aim if aim * side > 0 else side
         guess += float(ndtri(min(p, 1 - 1e-9)) - ndtri(tail)) * deviation + aim * close
         turn += 1
     return most
