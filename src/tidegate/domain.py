@@ -187,9 +187,10 @@ class TensorSpec(NamedTuple):
 class Prediction(msgspec.Struct, frozen=True, array_like=True):
     """One answered request row, as logged before the reply was sent.
 
-    `inputs` is the flat row (NaN is a missing number, None a missing text), `output` the answer as rendered (None when `status` is not 200),
-    `scores` the class scores when the model gives them, `status` the HTTP status, `flags` the rules of the
-    contract that the row breaks although it is served, as `column rule`.
+    `inputs` is the flat row (NaN is a missing number, None a missing text or one that is not kept), `output` the
+    answer as rendered (None when `status` is not 200), `scores` the class scores when the model gives them,
+    `status` the HTTP status, `flags` the rules of the contract that the row breaks although it is served, as
+    `column rule`.
     """
 
     request: str

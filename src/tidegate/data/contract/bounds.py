@@ -59,7 +59,9 @@ class MatrixCheck(NamedTuple):
         if self.whole is not None:
             part = rows[:, self.whole]
             fine[:, self.whole] &= (part == np.floor(part)) | np.isnan(part)
-        return () if fine.all() else [int(i) for i in np.flatnonzero(~fine.all(axis=1))]
+        return (
+            () if np.count_nonzero(fine) == fine.size else [int(i) for i in np.flatnonzero(~fine.all(axis=1))]
+        )
 
     def _listed(
         self, rows: "np.ndarray", paths: Sequence[str], suspects: Sequence[int]
