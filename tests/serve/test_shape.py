@@ -13,6 +13,7 @@ from tidegate.data.contract import Column, Contract
 from tidegate.data.contract.check import check_tables
 from tidegate.data.contract.example import example_row
 from tidegate.data.contract.rules import Check, Items, Range, RowRule, Serving, TableRules
+from tidegate.domain import TensorSpec
 from tidegate.serve.parse import parse_predict
 from tidegate.serve.shape import MAX_STRANGERS, BreachError, make_shape, mark
 
@@ -192,3 +193,14 @@ def test_unknown_fields_are_let_pass_where_the_contract_says_so() -> None:
 @pytest.mark.parametrize("contract", [NUMBERS._replace(table=TableRules()), MIXED], ids=["numbers", "mixed"])
 def test_the_example_of_a_contract_is_accepted(contract) -> None:
     assert is_taken(contract, example_row(contract))
+
+
+@pytest.mark.parametrize("row", [[1e39, 0.0], {"a": -1e39, "b": 0.0}])
+def test_a_number_that_the_models_type_does_not_hold_is_refused_at_the_door(row) -> None:
+    contract = Contract("x", (Column("a", "number"), Column("b", "number")))
+    shape = make_shape(contract, (TensorSpec("input", "FP32", (-1, 2)),))
+    with pytest.raises(BreachError) as caught:
+        parse_predict(json.dumps({"row": row}).encode(), shape, max_rows=5)
+    limit = "at most 3.40282e+38, all that the model takes"
+    assert str(caught.value) == f"row.a: is 1e+39 in size, expected {limit}"
+    assert parse_predict(b'{"row": [3e38, -3e38]}', shape, max_rows=5).values.tolist() == [[3e38, -3e38]]

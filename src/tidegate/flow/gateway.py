@@ -196,7 +196,8 @@ def _prepare(worker: Worker, state: State) -> tuple[Route | None, dict[str, Shap
     route = build_route(worker, state)
     digests = [arm.model.digest for arm in (route.stable, route.canary) if arm] if route else []
     new = [digest for digest in digests if digest not in worker.service.shapes]
-    return route, {digest: make_shape(worker.models[digest].bundle.contract) for digest in new}
+    models = [worker.models[digest] for digest in new]
+    return route, {one.digest: make_shape(one.bundle.contract, one.inputs) for one in models}
 
 
 def _note(worker: Worker) -> None:

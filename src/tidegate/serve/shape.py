@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.data.contract.bounds import MAX_LISTED, MatrixCheck, Slot, compile_matrix, unfold
 from tidegate.data.contract.rules import Contract, Violation
+from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
 
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_STRANGERS = 20
 TEXT = ("string", "date", "timestamp")
+# the largest numbers that the types of a model's inputs hold
+LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}
 Cells = list[float | None]
 Seen = tuple[Violation, ...]
 
@@ -22,6 +25,7 @@ class Shape(NamedTuple):
 
     `order` are the features, `width` the columns of the matrix that they make, arrays flattened. A plain
     shape has numbers only, so that a row is that many numbers; `text` are the features that are no numbers.
+    No number is larger in size than `largest`, beyond which the model would read infinity.
     """
 
     check: MatrixCheck
@@ -30,6 +34,7 @@ class Shape(NamedTuple):
     width: int
     is_plain: bool
     text: frozenset[str] = frozenset()
+    largest: float = LARGEST["FP64"]
 
 
 class Matrix(NamedTuple):
@@ -53,13 +58,20 @@ class BreachError(UsageError):
         self.violations = tuple(violations)
 
 
-def make_shape(contract: Contract) -> Shape:
-    """The shape of a contract that `load_model` has made sure a model can be asked with."""
+def make_shape(contract: Contract, inputs: Sequence[TensorSpec] = ()) -> Shape:
+    """The shape of a contract that `load_model` has made sure a model with these inputs can be asked with."""
+    import numpy as np
+
+    largest = min(
+        (LARGEST[one.datatype] for one in inputs if one.datatype in LARGEST), default=LARGEST["FP64"]
+    )
     check = compile_matrix(contract)
+    check = check._replace(low=np.maximum(check.low, -largest), high=np.minimum(check.high, largest))
     order = tuple(column.name for column in contract.columns)
     is_plain = all(column.kind in ("number", "integer") for column in contract.columns)
     text = frozenset(column.name for column in contract.columns if column.kind in TEXT)
-    return Shape(check, order, frozenset(order), sum(slot.width for slot in check.slots), is_plain, text)
+    width = sum(slot.width for slot in check.slots)
+    return Shape(check, order, frozenset(order), width, is_plain, text, largest)
 
 
 def known_column(violation: Violation) -> str:
@@ -94,12 +106,10 @@ def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) ->
         for i, (given, path) in enumerate(zip(rows, names, strict=True)):
             row = _without_most(_named(given, shape), shape, strangers)
             seen = _wrong_length(row, shape, path) or shape.check.row.violations(row, path)
-            yield (
-                i,
-                seen
-                if _fill(values[i], row, shape)
-                else tuple(one._replace(policy="reject") for one in seen),
-            )
+            if _fill(values[i], row, shape):
+                yield i, (*seen, *_too_large(values[i], shape, path))
+            else:
+                yield i, tuple(one._replace(policy="reject") for one in seen)
 
     return _settled(values, look())
 
@@ -107,8 +117,10 @@ def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) ->
 def check_tensor(values: "np.ndarray", names: Sequence[str], shape: Shape) -> Matrix:
     """Rows that came as a matrix. Raises BreachError."""
     if shape.text:
-        rows = (_named_cells(values[i].tolist(), shape) for i in range(len(values)))
-        looks = (shape.check.row.violations(row, name) for row, name in zip(rows, names, strict=True))
+        looks = (
+            _seen(_named_cells(row.tolist(), shape), row, shape, name)
+            for row, name in zip(values, names, strict=True)
+        )
         return _settled(values, iter(enumerate(looks)))
     return _checked(values, names, shape, lambda i: unfold(shape.check.slots, values[i].tolist()))
 
@@ -137,7 +149,25 @@ def _checked(values: "np.ndarray", names: Sequence[str], shape: Shape, named: Ca
     suspects = shape.check.suspects(values)
     if not suspects:
         return Matrix(values)
-    return _settled(values, ((i, shape.check.row.violations(named(i), names[i])) for i in suspects))
+    return _settled(values, ((i, _seen(named(i), values[i], shape, names[i])) for i in suspects))
+
+
+def _seen(row: Any, cells: "np.ndarray", shape: Shape, path: str) -> Seen:
+    """What is wrong with a row as an object and as the model would have it."""
+    return (*shape.check.row.violations(row, path), *_too_large(cells, shape, path))
+
+
+def _too_large(cells: "np.ndarray", shape: Shape, path: str) -> Iterator[Violation]:
+    """The finite numbers of a row that the model would read as infinity."""
+    for slot in shape.check.slots:
+        name = slot.column.name
+        if name in shape.text:
+            continue
+        part = [abs(cell) for cell in cells[slot.start : slot.start + slot.width].tolist()]
+        most = max((cell for cell in part if cell > shape.largest), default=0.0)
+        if shape.largest < most < math.inf:
+            found, expected = f"is {most:g} in size", f"at most {shape.largest:g}, all that the model takes"
+            yield Violation("range", name, f"{path}.{name}", found, expected)
 
 
 def _settled(values: "np.ndarray", looks: Iterator[tuple[int, Seen]]) -> Matrix:
