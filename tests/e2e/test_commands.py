@@ -44,7 +44,7 @@ def test_labels_come_from_the_command_line_too(asked: Path, run: Callable, tmp_p
     file = tmp_path / "labels.csv"
     file.write_text("request,truth\nnobody-1,3\nnobody-2,4\n")
     done = run(asked, "labels", "add", str(file), "--label", "nobody-3=5", "--json").json
-    assert done == {"accepted": 3}
+    assert done == {"accepted": 3, "unknown": ["nobody-3", "nobody-1", "nobody-2"]}
     assert "expected FILE or --label" in run(asked, "labels", "add", expect=2).err
     assert "expected REQUEST=TRUTH" in run(asked, "labels", "add", "--label", "x", expect=2).err
 

@@ -12,7 +12,7 @@ from tidegate.gate.report.verdicts import change_of
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, ""), (0.04, ""), (0.4, "0.4 s"), (38.4, "38 s"), (61, "1 min 01 s"), (3725, "1 h 02 min")],
+    [(0, ""), (0.04, "0.0 s"), (0.4, "0.4 s"), (38.4, "38 s"), (61, "1 min 01 s"), (3725, "1 h 02 min")],
 )
 def test_durations_are_said_for_people(seconds, said):
     assert took(seconds) == said

@@ -76,7 +76,7 @@ def place_of(case: Case) -> str:
 
 def took(seconds: float) -> str:
     """A duration for people; "" where none was measured."""
-    if seconds < 0.05:
+    if seconds <= 0:
         return ""
     if seconds < 60:
         return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
