@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -133,24 +133,6 @@ def press(target: Target, bodies: Path, process: int, *, connections: int, secon
         spent * 1e6 / max(1, count),
         found["errors"] + (count == 0),
     )
-
-
-@contextmanager
-def alone(process: int) -> Iterator[None]:
-    """For this long the server's processes run; before and after they are stopped, so that others have the machine."""
-    members = family(process)
-    signal_all(members, signal.SIGCONT)
-    try:
-        yield
-    finally:
-        signal_all(family(process), signal.SIGSTOP)
-
-
-def signal_all(processes: Sequence[int], number: signal.Signals) -> None:
-    """Send a signal to those of the processes that live."""
-    for one in processes:
-        with suppress(ProcessLookupError):
-            os.kill(one, number)
 
 
 def family(process: int) -> list[int]:
