@@ -51,7 +51,9 @@ def foresee(config: Config, layout: Layout, outlook: Outlook) -> tuple[str, ...]
         return (f"The first release: {version} gets all traffic of {config.project.name} at once.",)
     name = name_of(outlook.state, live)
     if _is_live(config, layout, live):
-        return (f"Nothing: {name}, which is live, has the same model, evaluation, contract, settings and environment.",)
+        return (
+            f"Nothing: {name}, which is live, has the same model, evaluation, contract, settings and environment.",
+        )
     steps = " -> ".join(
         f"{share:.3g}%" for share in (*(100 * float(one) for one in config.rollout.steps), 100.0)
     )
