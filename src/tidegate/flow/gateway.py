@@ -31,7 +31,7 @@ from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
 from tidegate.serve.wire import MAX_CONNECTIONS, Front, Limits
-from tidegate.store.access import read_keys
+from tidegate.store.access import Stamp, read_keys, stamp_keys
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
@@ -138,7 +138,7 @@ def _credentials(worker: Worker) -> "ServerCredentials | None":
 
 async def _follow(worker: Worker, ledger: Ledger, looked: asyncio.Event) -> None:
     """Swap the route when the ledger moves, `looked` once it has; ends when the supervisor is gone."""
-    state, reported = State(), 0
+    state, reported, stamp = State(), 0, None
     while os.getppid() == worker.supervisor:
         if ledger.head() != state.seq:
             state = ledger.follow(state)
@@ -147,23 +147,23 @@ async def _follow(worker: Worker, ledger: Ledger, looked: asyncio.Event) -> None
             reported = worker.log.dropped
             _note(worker)
         _save_counts(worker)
-        _read_access(worker)
+        stamp = _read_access(worker, stamp)
         worker.log.rotate(time.time())
         looked.set()
         await asyncio.sleep(POLL_S)
 
 
-def _read_access(worker: Worker) -> None:
-    """Know the keys as they are now; while their file is damaged nobody has one."""
-    if worker.config.serve.access == "open":
-        return
+def _read_access(worker: Worker, known: Stamp) -> Stamp:
+    """Know the keys as they are now, read when their file has changed; while it is damaged nobody has one."""
+    stamp = stamp_keys(worker.layout.access)
+    if worker.config.serve.access == "open" or stamp == known:
+        return stamp
     try:
-        keys = read_keys(worker.layout.access)
+        worker.service.access.keys = read_keys(worker.layout.access)
     except CorruptError as error:
-        keys = ()
+        worker.service.access.keys = ()
         print(f"gateway {worker.name}: {error}; every key is refused", file=sys.stderr, flush=True)  # noqa: T201
-    if keys != worker.service.access.keys:
-        worker.service.access.keys = keys
+    return stamp
 
 
 def _save_counts(worker: Worker) -> None:
