@@ -126,8 +126,7 @@ def prepare(config: Config, root: Path, *, shift: str | None = None) -> list[Exc
 
 
 def _sender(config: Config, address: Address, exchanges: Sequence[Exchange], traffic: Traffic) -> Sender:
-    kind, _, name = config.serve.assign_by.partition(":")
-    header = name if kind == "header" else "x-user"
+    header = config.serve.unit_header or "x-user"
     token, turns = secrets.token_hex(4), itertools.count()
     return Sender(address, exchanges, traffic, header, token, turns, time.monotonic(), threading.Event())
 

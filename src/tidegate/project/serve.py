@@ -28,3 +28,9 @@ class Serve(Section, frozen=True):
     access: Literal["open", "keys"] = "open"
     tls_certificate: str = ""
     tls_key: str = ""
+
+    @property
+    def unit_header(self) -> str:
+        """The header that names the unit, in lower case; "" where a request is a unit of its own."""
+        kind, _, name = self.assign_by.partition(":")
+        return name.lower() if kind == "header" else ""

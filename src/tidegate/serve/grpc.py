@@ -54,8 +54,7 @@ class Front:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        kind, _, name = service.settings.assign_by.partition(":")
-        self._unit_name = name.lower() if kind == "header" else ""
+        self._unit_header = service.settings.unit_header
         self._server: Server | None = None
 
     async def start(self, address: str, credentials: "grpc.ServerCredentials | None" = None) -> int:
@@ -171,7 +170,7 @@ class Front:
         pinned = service.named(request.model_name, request.model_version)
         asked = read_infer(request)
         name = asked.id or call.metadata.get("x-request-id") or secrets.token_hex(8)
-        unit = call.metadata.get(self._unit_name, "")[:UNIT_LENGTH] if self._unit_name else ""
+        unit = call.metadata.get(self._unit_header, "")[:UNIT_LENGTH] if self._unit_header else ""
         caller = Caller(check_request_id(name), unit, time.time(), min(asked.timeout_s, call.left_s))
         answered = await service.predict(parse, caller, pinned=pinned)
         return render_infer(request.model_name, name, answered, asked), answered

@@ -35,7 +35,7 @@ from tidegate.serve.repository import list_versions, load_named, parse_index, pa
 from tidegate.serve.request import HttpError, Request, request_id
 from tidegate.serve.route import Arm
 from tidegate.serve.rows import tensor_rows
-from tidegate.serve.service import Caller, Service
+from tidegate.serve.service import UNIT_LENGTH, Caller, Service
 from tidegate.serve.shape import Matrix, Shape
 
 PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
@@ -49,8 +49,7 @@ class App:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        kind, _, name = service.settings.assign_by.partition(":")
-        self._unit_header = name.lower().encode() if kind == "header" else b""
+        self._unit_header = service.settings.unit_header.encode()
 
     async def answer(self, request: Request) -> Reply:
         """The reply to a whole request, counted."""
@@ -190,7 +189,7 @@ class App:
         header = request.headers.get(self._unit_header, b"") if self._unit_header else b""
         asked = request.headers.get(TIMEOUT)
         waits = min(timeout_s, _milliseconds(asked) / 1000) if asked is not None else timeout_s
-        return Caller(name, header[:256].decode("latin-1"), request.at, waits)
+        return Caller(name, header[:UNIT_LENGTH].decode("latin-1"), request.at, waits)
 
 
 def _rendered(name: str, answered: Answered) -> dict[str, Any]:
