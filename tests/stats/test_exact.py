@@ -292,11 +292,13 @@ def test_paired_p_is_the_sum_over_all_outcomes_as_extreme(counts, margin) -> Non
     assert paired_p(*counts, margin=margin) == pytest.approx(expected, abs=1e-9)
 
 
+@pytest.mark.parametrize("margin", [None, 0.0, 0.05, 0.25])
 @pytest.mark.parametrize(("n", "tail"), [(18, 0.05), (14, 0.001)])
-def test_the_paired_interval_misses_every_true_difference_as_rarely_as_promised(n, tail) -> None:
+def test_the_paired_interval_misses_every_true_difference_as_rarely_as_promised(n, tail, margin) -> None:
     """By enumeration of all outcomes, over shares of discordant rows and differences within them."""
     outcomes = [(g, w) for g in range(n + 1) for w in range(n + 1 - g)]
-    lows = np.array([paired_bounds(g, w, n, tails=Tails(tail, 0.5)).low for g, w in outcomes])
+    tails = Tails(tail, 0.5)
+    lows = np.array([paired_bounds(g, w, n, tails=tails, margin=margin).low for g, w in outcomes])
     gained, discordant = np.array([[g, g + w] for g, w in outcomes]).T
     worst = 0.0
     for share in np.linspace(0.02, 1, 25):

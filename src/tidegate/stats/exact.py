@@ -72,22 +72,26 @@ def paired_interval(gained: int, lost: int, n: int, *, error: float) -> Interval
     return paired_bounds(gained, lost, n, tails=Tails(error / 2, error / 2))
 
 
-def paired_bounds(gained: int, lost: int, n: int, *, tails: Tails) -> Interval:
+def paired_bounds(
+    gained: int, lost: int, n: int, *, tails: Tails, margin: float | None = None
+) -> Interval:
     """The interval of (new - old) accuracy with an error for each end.
 
-    Ends are found to 1e-5 or a five-hundredth of the standard error, whichever is finer, and rounded outwards.
+    With the `margin` of a claim the lower end lies on the side of it that paired_p says. Ends are found
+    to 1e-5 or a five-hundredth of the standard error, whichever is finer, and rounded outwards.
     """
-    low = -_rejected_from(gained, lost, n, tail=tails.proof)
+    low = -_rejected_from(gained, lost, n, tail=tails.proof, tried=margin)
     return Interval(low, _rejected_from(lost, gained, n, tail=tails.refute))
 
 
-def _rejected_from(gained: int, lost: int, n: int, *, tail: float) -> float:
-    """The smallest margin at which paired_p is at most `tail`.
+def _rejected_from(gained: int, lost: int, n: int, *, tail: float, tried: float | None = None) -> float:
+    """The margin from which on paired_p is at most `tail`.
 
     Newton's steps on the normal scale, where p is nearly straight, kept in a bracket that every eighth
     step halves; they aim beyond the root, twice as far after each that fell short, so that both ends close in.
-    With few discordant rows p may rise once more at wider margins, where rows without any become as extreme:
-    halving alone, from outside, then takes the wider interval.
+    With few discordant rows p may rise once more at wider margins, where rows without any become as extreme,
+    so that it crosses `tail` more than once: halving alone, from outside, then finds a wide one of these
+    margins, and what p is at the margin `tried` first says on which side of it.
     """
     gamma, turn = min(GAMMA, tail / 100), 0
     deviation = math.sqrt(gained + lost + 1) / n
@@ -95,6 +99,9 @@ def _rejected_from(gained: int, lost: int, n: int, *, tail: float) -> float:
     least, most = -(gained - lost) / n, 1.0
     guess = least - float(ndtri(tail)) * deviation
     aim = 0.0
+    if tried is not None and least < tried < most:
+        is_above = paired_p(gained, lost, n, margin=tried, gamma=gamma) > tail
+        least, most = (tried, most) if is_above else (least, tried)
     while most - least > close:
         is_straight = turn % 8 < 7 and gained + lost > STRAIGHT_FROM
         guess = guess if is_straight and least < guess < most else (least + most) / 2

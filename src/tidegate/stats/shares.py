@@ -29,7 +29,7 @@ def prove_paired(gained: int, lost: int, n: int, *, margin: float, tails: Tails 
 
     `gained` rows only the new model got right, `lost` rows only the old; needs counts alone.
     """
-    low, high = paired_bounds(gained, lost, n, tails=tails)
+    low, high = paired_bounds(gained, lost, n, tails=tails, margin=margin)
     p = paired_p(gained, lost, n, margin=margin, gamma=min(GAMMA, tails.proof / 100))
     estimate = (gained - lost) / n
     spread = math.sqrt(max((gained + lost) / n - estimate**2, 0.0))
