@@ -16,7 +16,7 @@ from tidegate.serve.asgi import Asgi
 from tidegate.serve.engine import Ask, Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
-from tidegate.serve.route import Arm, Route
+from tidegate.serve.route import Arm, Route, Told
 from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
 
@@ -46,6 +46,10 @@ class FakeModel:
         self.opened = threading.Event()
         self.opened.set()
         self._error = error or ValueError("cannot take 666")
+
+    def ask(self, rows: np.ndarray, loop: asyncio.AbstractEventLoop, done: Callable[[Told], None]) -> bool:
+        """It always takes a thread."""
+        return False
 
     def predict(self, rows: np.ndarray) -> tuple[list[str], np.ndarray]:
         self.calls.append(len(rows))

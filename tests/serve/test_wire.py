@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.serve import assembly, wire
+from tidegate.serve.costs import REMEMBERED
 from tidegate.serve.http import App
 from tidegate.serve.wire import Front, Limits
 
@@ -326,7 +327,8 @@ def test_stopping_answers_what_runs_and_refuses_the_rest(serve, gateway, monkeyp
         assert (await idle.reply()).status == 200
         gateway.model.opened.clear()
         gateway.model.entered.clear()
-        gateway.engine.costs.learn(gateway.model.digest, 1, seconds=100.0)
+        for _ in range(REMEMBERED):
+            gateway.engine.costs.learn(gateway.model.digest, 1, seconds=100.0)
         await client.send(request("/predict", ROW, "x-request-id: last"))
         assert await asyncio.to_thread(gateway.model.entered.wait, WAIT_S)
         stopping = asyncio.create_task(front.stop())

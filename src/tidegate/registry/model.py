@@ -1,7 +1,7 @@
 """From a bundle to a model: the one loader."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from tidegate.domain import TensorSpec
 from tidegate.errors import TidegateError, UsageError
@@ -13,7 +13,12 @@ from tidegate.registry.named import Answer
 from tidegate.registry.parity import as_rows, require_same
 
 if TYPE_CHECKING:
+    import asyncio
+
     import numpy as np
+
+# what `predict` gives or raises
+Told: TypeAlias = "tuple[list[Answer], np.ndarray] | Exception"
 
 
 class Model(Protocol):
@@ -34,6 +39,14 @@ class Model(Protocol):
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
         """Answers and scores [n, classes] for rows [n, columns]."""
+
+    def ask(
+        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Callable[[Told], None]"
+    ) -> bool:
+        """Ask a remote one without waiting: `done` is called later on the loop, with what `predict` gives or raises.
+
+        False, and it is never called, where that would block; then `predict` is the way.
+        """
 
     def close(self) -> None:
         """Give back what it holds; it is not asked again."""

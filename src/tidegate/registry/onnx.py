@@ -80,6 +80,10 @@ class OnnxModel:
         answers, scores = _answers(found, n=len(rows), name=self._asked[0])
         return self._names.of(answers), scores
 
+    def ask(self, rows: "np.ndarray", loop: object, done: object) -> bool:
+        """There is no other process to ask."""
+        return False
+
     def close(self) -> None:
         """Nothing to end: the session goes with this object."""
 

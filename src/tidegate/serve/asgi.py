@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from tidegate.serve.reply import packed_body, reply_headers
+from tidegate.serve.reply import Reply, packed_body, reply_headers
 from tidegate.serve.request import HttpError, Packed, Request, unpacked
 from tidegate.serve.wire import Application
 
@@ -29,13 +29,27 @@ class Asgi:
             return
         packing = dict(scope["headers"]).get(b"accept-encoding", b"")
         try:
-            reply = await self._app.answer(await _read(scope, receive, limit=self._limit))
+            reply = await self._answer(await _read(scope, receive, limit=self._limit))
         except HttpError as error:
             reply = self._app.refuse(error)
         body, coding = packed_body(reply.body, packing)
         headers = reply_headers(reply, len(body), coding=coding)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, request: Request) -> Reply:
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def send(reply: Reply) -> None:
+            if not future.done():
+                future.set_result(reply)
+
+        job = self._app.answer(request, send)
+        try:
+            return await future
+        finally:
+            if job is not None:
+                job.leave()
 
 
 async def _read(scope: Scope, receive: Receive, *, limit: int) -> Request:

@@ -1,8 +1,8 @@
 """The engine behind every front: requests in, rows through the model in batches, logged, answered.
 
 Batches have no timer: what arrived in the same turn of the event loop goes together, and so does what
-arrived while a batch was running. A batch that is expected to take longer than SLOW_S runs in a thread, and
-so does every batch of a model that answers from another process.
+arrived while a batch was running. A batch that is expected to take longer than SLOW_S runs in a thread; a
+model that answers from another process is asked without one where that does not block.
 """
 
 import asyncio
@@ -16,9 +16,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve.costs import Costs
-from tidegate.serve.predict import MAX_BATCH_ROWS, Result, predict_together
+from tidegate.serve.predict import (
+    MAX_BATCH_ROWS,
+    Result,
+    join_rows,
+    predict_alone,
+    predict_together,
+    read_told,
+)
 from tidegate.serve.record import Metrics
-from tidegate.serve.route import Answer, Arm, Route, choose
+from tidegate.serve.route import Answer, Arm, Route, Told, choose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,17 +33,19 @@ if TYPE_CHECKING:
 SLOW_S = 1e-3
 MAX_WAITING_ROWS = 16_384
 EXPIRE_S = 0.02
-LATE, GONE = 504, 499
+WAITS, ANSWERED, LATE, GONE = 0, 200, 504, 499
 
 # writes rows to the log; where the log waits for the disk, what it returns ends when they are there
 Write = Callable[[Sequence[Prediction]], "Awaitable[None] | None"]
+# takes the answer to a request, or why there is none; never raises
+Deliver = Callable[["Answered | Exception"], None]
 
 
 class Ask(NamedTuple):
     """A request as the engine takes it: `rows` [n, columns], `unit` "" when its arm is not drawn by chance.
 
     `flags` are the marks of each row that the contract only flags; empty when there are none at all. At
-    `deadline`, on the clock of the event loop, nobody waits for the answer any more.
+    `deadline`, in monotonic seconds, nobody waits for the answer any more.
     """
 
     id: str
@@ -64,17 +73,28 @@ class LateError(TidegateError):
     """The request's deadline passed before its answer was there; the reply is a 504."""
 
 
-class Job(NamedTuple):
-    """A request that waits for its batch."""
+class Job:
+    """A request that waits for its batch; `status` says how that ended, WAITS until then."""
 
-    ask: Ask
-    arm: Arm
-    reply: "asyncio.Future[Answered]"
+    __slots__ = ("_deliver", "arm", "ask", "digest", "size", "status")
 
-    @property
-    def digest(self) -> str:
-        """The bundle that it waits for."""
-        return self.arm.model.digest
+    def __init__(self, ask: Ask, arm: Arm, deliver: Deliver) -> None:
+        self.ask = ask
+        self.arm = arm
+        self.digest = arm.model.digest
+        self.size = len(ask.rows)
+        self.status = WAITS
+        self._deliver = deliver
+
+    def leave(self) -> None:
+        """Nobody waits for the answer any more; nothing is delivered."""
+        self.status = self.status or GONE
+
+    def end(self, found: "Answered | Exception", status: int = ANSWERED) -> None:
+        """Deliver, unless somebody has left or was told already."""
+        if self.status == WAITS:
+            self.status = status
+            self._deliver(found)
 
 
 class Engine:
@@ -104,21 +124,29 @@ class Engine:
             raise UnavailableError("", "nothing is live yet", hint="tidegate apply")
         return self.route
 
-    async def answer(self, ask: Ask, *, arm: Arm | None = None) -> Answered:
-        """Predict and log; `arm` is the one that the front has chosen, else the unit decides.
+    def submit(self, ask: Ask, arm: Arm, deliver: Deliver) -> Job:
+        """Predict and log; `deliver` is called once, in a later turn of the loop, unless the job is left.
 
-        Raises UnavailableError when too many rows wait or the model's process is down, LateError at the
-        deadline, and ModelFailedError when the model fails on these.
+        It gets UnavailableError when the model's process is down, LateError at the deadline, and
+        ModelFailedError when the model fails on these rows. Raises UnavailableError when too many rows wait.
         """
-        chosen = arm or choose(self.live(), ask.unit)
-        if self._rows + len(ask.rows) > MAX_WAITING_ROWS and self._rows:
+        size = len(ask.rows)
+        if self._rows + size > MAX_WAITING_ROWS and self._rows:
             raise UnavailableError("", f"{self._rows} rows are waiting, try again in a second")
-        loop = asyncio.get_running_loop()
-        job = Job(ask, chosen, loop.create_future())
+        job = Job(ask, arm, deliver)
         self._waiting.append(job)
-        self._rows += len(ask.rows)
-        self._run_soon(loop)
-        return await job.reply
+        self._rows += size
+        self._run_soon(asyncio.get_running_loop())
+        return job
+
+    async def answer(self, ask: Ask, *, arm: Arm | None = None) -> Answered:
+        """The same for who can wait; `arm` is the one that the front has chosen, else the unit decides."""
+        future: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+        job = self.submit(ask, arm or choose(self.live(), ask.unit), partial(_settle, future))
+        try:
+            return await future
+        finally:
+            job.leave()
 
     def refuse(self, request: str, unit: str, *, arm: Arm, at: float) -> None:
         """Log, with status 400, a request that this arm does not take although the other one would."""
@@ -153,87 +181,112 @@ class Engine:
             else:
                 queues.setdefault(job.digest, []).append(job)
         for digest, jobs in queues.items():
-            self._run_model(loop, digest, jobs)
+            for batch in _batches(jobs):
+                if digest in self._busy:
+                    self._waiting += batch
+                else:
+                    self._run_batch(loop, batch)
 
-    def _run_model(self, loop: asyncio.AbstractEventLoop, digest: str, jobs: list[Job]) -> None:
-        """Answer at once what is quick; while a slow batch runs, the rest waits."""
-        for batch in _batches(jobs):
-            if digest in self._busy:
-                self._waiting += batch
-                continue
-            live = [job for job in batch if not job.reply.done()]
-            self._drop([job for job in batch if job.reply.done()])
-            rows = sum(len(job.ask.rows) for job in live)
-            model_is_remote = batch[0].arm.model.is_remote
-            if live and (model_is_remote or self.costs.expected_s(digest, rows) > SLOW_S):
-                self._busy[digest] = live
-                self._expire_soon(loop)
-                task = loop.run_in_executor(
-                    self._thread_of(digest, is_remote=model_is_remote), self._predict, live
-                )
-                task.add_done_callback(partial(self._back, loop, live))
-            elif live:
-                self._finish(live, self._predict(live))
+    def _run_batch(self, loop: asyncio.AbstractEventLoop, batch: list[Job]) -> None:
+        """Answer at once what is quick; what is not keeps its model busy until it is back."""
+        jobs = [job for job in batch if job.status == WAITS]
+        if len(jobs) < len(batch):
+            self._drop([job for job in batch if job.status != WAITS])
+        if not jobs:
+            return
+        model = jobs[0].arm.model
+        if model.is_remote:
+            self._ask_remote(loop, jobs)
+        elif self.costs.expected_s(model.digest, sum(job.size for job in jobs)) > SLOW_S:
+            self._run_in_thread(loop, jobs, predict_together)
+        else:
+            self._finish(jobs, self._predict(jobs, predict_together))
 
-    def _expire_soon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look at the deadlines now and then while a slow batch runs: a quick one is over before any."""
+    def _ask_remote(self, loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:
+        """Ask a model's process, by a thread only where the question itself might block."""
+        told = partial(self._told, loop, jobs, time.perf_counter())
+        self._hold(loop, jobs)
+        if not jobs[0].arm.model.ask(join_rows([job.ask.rows for job in jobs]), loop, told):
+            self._run_in_thread(loop, jobs, predict_together)
+
+    def _told(self, loop: asyncio.AbstractEventLoop, jobs: list[Job], began: float, told: Told) -> None:
+        """A model's process has answered all of a batch, or has failed on all of it."""
+        results = read_told(told, [job.ask.rows for job in jobs])
+        if results is None:
+            self._run_in_thread(loop, jobs, predict_alone)
+            return
+        self._count(jobs, time.perf_counter() - began)
+        self._back(loop, jobs, results)
+
+    def _run_in_thread(
+        self, loop: asyncio.AbstractEventLoop, jobs: list[Job], predict: Callable[..., list[Result]]
+    ) -> None:
+        self._hold(loop, jobs)
+        done = loop.run_in_executor(self._thread_of(jobs[0]), self._predict, jobs, predict)
+        done.add_done_callback(lambda done: self._back(loop, jobs, done.result()))
+
+    def _hold(self, loop: asyncio.AbstractEventLoop, jobs: list[Job]) -> None:
+        """The model of these is busy; deadlines are looked at now and then meanwhile, a quick batch needs none."""
+        self._busy[jobs[0].digest] = jobs
         if not self._is_watched:
             self._is_watched = True
             loop.call_later(EXPIRE_S, self._expire, loop)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_watched = False
-        now = loop.time()
+        now = time.monotonic()
         for job in (*self._waiting, *(job for jobs in self._busy.values() for job in jobs)):
-            if job.ask.deadline <= now and not job.reply.done():
-                job.reply.set_exception(LateError("", "the answer was not there at the request's deadline"))
+            if job.ask.deadline <= now:
+                job.end(LateError("", "the answer was not there at the request's deadline"), LATE)
         if self._busy:
-            self._expire_soon(loop)
+            self._is_watched = True
+            loop.call_later(EXPIRE_S, self._expire, loop)
 
-    def _thread_of(self, digest: str, *, is_remote: bool) -> ThreadPoolExecutor:
+    def _thread_of(self, job: Job) -> ThreadPoolExecutor:
         """A thread that waits for another process is nobody else's: it may hang."""
-        if not is_remote:
+        if not job.arm.model.is_remote:
             return self._pool
-        if digest not in self._pools:
-            self._pools[digest] = ThreadPoolExecutor(1, thread_name_prefix=f"predict-{digest[:8]}")
-        return self._pools[digest]
+        if job.digest not in self._pools:
+            name = f"predict-{job.digest[:8]}"
+            self._pools[job.digest] = ThreadPoolExecutor(1, thread_name_prefix=name)
+        return self._pools[job.digest]
 
-    def _back(
-        self, loop: asyncio.AbstractEventLoop, jobs: Sequence[Job], done: "asyncio.Future[list[Result]]"
-    ) -> None:
+    def _back(self, loop: asyncio.AbstractEventLoop, jobs: list[Job], results: Sequence[Result]) -> None:
         self._busy.pop(jobs[0].digest, None)
-        self._finish(jobs, done.result())
+        self._finish(jobs, results)
         if self._waiting:
             self._run_soon(loop)
 
-    def _predict(self, jobs: Sequence[Job]) -> list[Result]:
-        model = jobs[0].arm.model
-        began, busy = time.perf_counter(), time.thread_time()
-        results = predict_together(model, [job.ask.rows for job in jobs])
-        rows = sum(len(job.ask.rows) for job in jobs)
-        self._metrics.batch(jobs[0].arm.version, rows, seconds=time.perf_counter() - began)
-        self.costs.learn(model.digest, rows, seconds=time.thread_time() - busy)
+    def _predict(self, jobs: list[Job], predict: Callable[..., list[Result]]) -> list[Result]:
+        began = time.perf_counter()
+        results = predict(jobs[0].arm.model, [job.ask.rows for job in jobs])
+        self._count(jobs, time.perf_counter() - began)
         return results
 
-    def _drop(self, jobs: Sequence[Job]) -> None:
-        """Log what nobody waits for any more; the model is not asked."""
-        if jobs:
-            self._finish(jobs, [Result([], [], LateError("", "nobody waits for the answer"))] * len(jobs))
+    def _count(self, jobs: list[Job], seconds: float) -> None:
+        rows = sum(job.size for job in jobs)
+        self._metrics.batch(jobs[0].arm.version, rows, seconds=seconds)
+        self.costs.learn(jobs[0].digest, rows, seconds=seconds)
 
-    def _finish(self, jobs: Sequence[Job], results: Sequence[Result]) -> None:
+    def _drop(self, jobs: list[Job]) -> None:
+        """Log what nobody waits for any more; the model is not asked."""
+        self._finish(jobs, [Result([], [], LateError("", "nobody waits for the answer"))] * len(jobs))
+
+    def _finish(self, jobs: list[Job], results: Sequence[Result]) -> None:
         """Log first, then reply: what was acknowledged is on disk."""
         now = time.time()
         endpoint = self.route.endpoint if self.route else ""
-        replies = [_reply_of(job, result) for job, result in zip(jobs, results, strict=True)]
-        rows = [
-            row
-            for job, reply in zip(jobs, replies, strict=True)
-            for row in _rows(endpoint, job, reply, now=now)
-        ]
+        replies: list[Answered | Exception] = []
+        rows: list[Prediction] = []
+        for job, result in zip(jobs, results, strict=True):
+            ids = row_ids(job.ask.id, job.size)
+            reply = _reply_of(job, ids, result)
+            replies.append(reply)
+            rows += _logged(job, ids, reply, endpoint=endpoint, now=now)
         try:
             pending = self._write(rows)
         except Exception as error:  # what the log cannot hold is not given, but nobody waits forever
-            self._reply(jobs, [error for _ in jobs])
+            self._reply(jobs, [error] * len(jobs))
             return
         if pending is None:
             self._reply(jobs, replies)
@@ -242,34 +295,38 @@ class Engine:
             written.add_done_callback(partial(self._written, jobs, replies))
 
     def _written(
-        self, jobs: Sequence[Job], replies: "Sequence[Answered | Exception]", done: "asyncio.Future[None]"
+        self, jobs: list[Job], replies: "list[Answered | Exception]", done: "asyncio.Future[None]"
     ) -> None:
         error = done.exception()
-        self._reply(jobs, replies if error is None else [_as_error(error) for _ in jobs])
+        self._reply(jobs, replies if error is None else [_as_error(error)] * len(jobs))
 
-    def _reply(self, jobs: Sequence[Job], replies: "Sequence[Answered | Exception]") -> None:
+    def _reply(self, jobs: list[Job], replies: "list[Answered | Exception]") -> None:
         for job, reply in zip(jobs, replies, strict=True):
-            self._rows -= len(job.ask.rows)
-            if job.reply.done():
-                continue
-            if isinstance(reply, Answered):
-                job.reply.set_result(reply)
-            else:
-                job.reply.set_exception(reply)
+            self._rows -= job.size
+            job.end(reply)
 
 
-def _batches(jobs: Sequence[Job]) -> list[list[Job]]:
+def _settle(future: "asyncio.Future[Answered]", found: Answered | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(found, Answered):
+        future.set_result(found)
+    else:
+        future.set_exception(found)
+
+
+def _batches(jobs: list[Job]) -> list[list[Job]]:
     """Requests that go together, in their order: no batch is larger than MAX_BATCH_ROWS unless it is one request."""
-    if sum(len(job.ask.rows) for job in jobs) <= MAX_BATCH_ROWS:
-        return [list(jobs)]
+    if sum(job.size for job in jobs) <= MAX_BATCH_ROWS:
+        return [jobs]
     found: list[list[Job]] = [[]]
     size = 0
     for job in jobs:
-        if found[-1] and size + len(job.ask.rows) > MAX_BATCH_ROWS:
+        if found[-1] and size + job.size > MAX_BATCH_ROWS:
             found.append([])
             size = 0
         found[-1].append(job)
-        size += len(job.ask.rows)
+        size += job.size
     return found
 
 
@@ -282,9 +339,8 @@ def row_ids(request: str, n: int) -> tuple[str, ...]:
     return (request,) if n == 1 else tuple(f"{request}.{i}" for i in range(n))
 
 
-def _reply_of(job: Job, result: Result) -> Answered | TidegateError:
+def _reply_of(job: Job, ids: tuple[str, ...], result: Result) -> Answered | TidegateError:
     if result.error is None:
-        ids = row_ids(job.ask.id, len(job.ask.rows))
         return Answered(ids, result.answers, result.scores, job.arm)
     if isinstance(result.error, UnavailableError | LateError):
         return result.error
@@ -294,32 +350,35 @@ def _reply_of(job: Job, result: Result) -> Answered | TidegateError:
 
 def _status(job: Job, reply: Answered | TidegateError) -> int:
     """What the client is told, as far as it still listens."""
-    if job.reply.done():
-        return GONE if job.reply.cancelled() else LATE
+    if job.status != WAITS:
+        return job.status
     if isinstance(reply, Answered):
-        return 200
+        return ANSWERED
     return 503 if isinstance(reply, UnavailableError) else 500
 
 
-def _rows(endpoint: str, job: Job, reply: Answered | TidegateError, *, now: float) -> list[Prediction]:
-    ask, arm, status = job.ask, job.arm, _status(job, reply)
+def _logged(
+    job: Job, ids: tuple[str, ...], reply: Answered | TidegateError, *, endpoint: str, now: float
+) -> list[Prediction]:
+    """A request's rows as they stand in the log."""
+    ask, status = job.ask, _status(job, reply)
     latency_ms = (now - ask.at) * 1000
-    inputs, digest, role = ask.rows.tolist(), arm.model.digest, arm.role
-    answered = reply if isinstance(reply, Answered) and status == 200 else None
+    digest, role, flags = job.digest, job.arm.role, ask.flags
+    answered = reply if isinstance(reply, Answered) and status == ANSWERED else None
     return [
         Prediction(
-            request,
+            ids[i],
             ask.at,
             ask.unit,
             endpoint,
             digest,
             role,
-            tuple(inputs[i]),
+            tuple(inputs),
             answered.predictions[i] if answered else None,
             tuple(answered.scores[i]) if answered else (),
             latency_ms,
             status,
-            ask.flags[i] if ask.flags else (),
+            flags[i] if flags else (),
         )
-        for i, request in enumerate(row_ids(ask.id, len(inputs)))
+        for i, inputs in enumerate(ask.rows.tolist())
     ]

@@ -1,16 +1,20 @@
 """What the gateway answers over HTTP: a table of routes over the service, without a framework on the way."""
 
+import asyncio
 import math
 import time
 import traceback
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import orjson
 
 from tidegate import __version__
+from tidegate.domain import AccessRole
 from tidegate.errors import TidegateError, UsageError
 from tidegate.serve.access import role_of, token_of
-from tidegate.serve.engine import Answered
+from tidegate.serve.engine import Answered, Deliver, Job
 from tidegate.serve.invocations import parse_invocation
 from tidegate.serve.oip import (
     Rendered,
@@ -22,6 +26,7 @@ from tidegate.serve.oip import (
 )
 from tidegate.serve.openapi import render_openapi, render_page
 from tidegate.serve.parse import parse_labels, parse_predict
+from tidegate.serve.record import Metrics
 from tidegate.serve.reply import (
     JSON,
     JSON_SIZE,
@@ -43,6 +48,17 @@ PLAIN = b"text/plain; charset=utf-8"
 HTML = b"text/html; charset=utf-8"
 TIMEOUT = b"x-request-timeout-ms"
 
+Send = Callable[[Reply], None]
+Action = Callable[[Request, "Exchange", list[str]], "Reply | Job | None"]
+
+
+class Target(NamedTuple):
+    """What a method and a path ask for: an action of App with the parts of the path, and the role that it takes."""
+
+    action: str
+    parts: list[str]
+    role: AccessRole | None
+
 
 class App:
     """The application of one worker; a front on a socket, or any ASGI server, gives it whole requests."""
@@ -50,55 +66,44 @@ class App:
     def __init__(self, service: Service) -> None:
         self._service = service
         self._unit_header = service.settings.unit_header.encode()
+        self._actions: dict[str, Action] = {
+            "predict": self._predict,
+            "infer": self._infer,
+            "invoke": self._invoke,
+            "labels": self._labels,
+            "repository": self._repository,
+            "show": self._show,
+        }
 
-    async def answer(self, request: Request) -> Reply:
-        """The reply to a whole request, counted."""
-        began = time.perf_counter()
-        reply = await self._reply(request)
-        seconds = time.perf_counter() - began
-        role = reply.arm.role if reply.arm else ""
-        self._service.metrics.count(reply.template, reply.status, role, seconds=seconds)
-        return reply
+    def answer(self, request: Request, send: Send) -> Job | None:
+        """Have `send` called once with the reply, counted; the job, where there is one, may be left before that.
+
+        Never raises.
+        """
+        exchange = Exchange(self._service.metrics, send)
+        try:
+            exchange.name = request_id(request)
+            found = self._route(request, exchange)
+        except Exception as error:
+            found = exchange.refusal(error)
+        if not isinstance(found, Reply):
+            return found
+        exchange.reply(found)
+        return None
 
     def refuse(self, error: HttpError) -> Reply:
         """The reply to a request that did not come whole, counted."""
         self._service.metrics.count("refused", error.status, "", seconds=0.0)
         return refusal(error, "")
 
-    async def _reply(self, request: Request) -> Reply:
-        name = ""
-        try:
-            name = request_id(request)
-            return await self._route(request, name)
-        except REFUSALS as error:
-            return refusal(error, name)
-        except Exception:  # a fault of ours must reach the client as a reply and the log as a trace
-            traceback.print_exc()
-            return refusal(TidegateError("", "internal error, see the log of the gateway"), name)
+    def _route(self, request: Request, exchange: "Exchange") -> Reply | Job | None:
+        target = find_target(request.method, request.path)
+        access = self._service.access
+        if target.role and not access.is_open:
+            access.check(token_of(request.headers), target.role, now=time.monotonic())
+        return self._actions[target.action](request, exchange, target.parts)
 
-    async def _route(self, request: Request, name: str) -> Reply:
-        parts = request.path.strip("/").split("/")
-        role = None if self._service.access.is_open else role_of(parts)
-        if role:
-            self._service.access.check(token_of(request.headers), role, now=time.monotonic())
-        match (request.method, parts):
-            case ("POST", ["predict"]):
-                return await self._predict(request, name)
-            case ("POST", ["v2", "models", model, "infer"]):
-                return await self._infer(request, name, model)
-            case ("POST", ["v2", "models", model, "versions", version, "infer"]):
-                return await self._infer(request, name, model, version)
-            case ("POST", ["invocations"]):
-                return await self._invoke(request, name)
-            case ("POST", ["labels"]):
-                return await self._labels(request, name)
-            case ("POST", ["v2", "repository", *rest]):
-                return self._repository(request, rest)
-            case ("GET" | "HEAD", _):
-                return self._show(parts)
-        raise _no_route(request.method, parts)
-
-    def _show(self, parts: list[str]) -> Reply:
+    def _show(self, request: Request, exchange: "Exchange", parts: list[str]) -> Reply:
         path = "/" + "/".join(parts)
         match parts:
             case ["healthz"] | ["v2", "health", "live"]:
@@ -126,46 +131,59 @@ class App:
             return Reply(200, render_page(route).encode(), path, content_type=HTML)
         return reply_json(200, render_openapi(route, self._service.shapes, has_keys=has_keys), path)
 
-    async def _predict(self, request: Request, name: str) -> Reply:
+    def _predict(self, request: Request, exchange: "Exchange", parts: list[str]) -> Job:
+        limit, name = self._service.settings.max_rows, exchange.name
+
         def parse(arm: Arm, shape: Shape) -> Matrix:
-            return parse_predict(request.body, shape, max_rows=self._service.settings.max_rows)
+            return parse_predict(request.body, shape, max_rows=limit)
 
-        answered = await self._service.predict(parse, self._caller(request, name))
-        body = orjson.dumps(_rendered(name, answered))
-        return Reply(200, body, "/predict", name, answered.arm)
+        def render(answered: Answered) -> Reply:
+            return Reply(200, orjson.dumps(_rendered(name, answered)), "/predict", name, answered.arm)
 
-    async def _invoke(self, request: Request, name: str) -> Reply:
+        return self._service.submit(parse, self._caller(request, name), exchange.deliver(render))
+
+    def _invoke(self, request: Request, exchange: "Exchange", parts: list[str]) -> Job:
         kind = request.headers.get(b"content-type", b"")
+        limit, name = self._service.settings.max_rows, exchange.name
 
         def parse(arm: Arm, shape: Shape) -> Matrix:
-            return parse_invocation(request.body, kind, shape, max_rows=self._service.settings.max_rows)
+            return parse_invocation(request.body, kind, shape, max_rows=limit)
 
-        answered = await self._service.predict(parse, self._caller(request, name))
-        body = orjson.dumps({"predictions": answered.predictions})
-        return Reply(200, body, "/invocations", name, answered.arm)
+        def render(answered: Answered) -> Reply:
+            body = orjson.dumps({"predictions": answered.predictions})
+            return Reply(200, body, "/invocations", name, answered.arm)
 
-    async def _infer(self, request: Request, name: str, model: str, version: str = "") -> Reply:
-        limit = self._service.settings.max_rows
+        return self._service.submit(parse, self._caller(request, name), exchange.deliver(render))
+
+    def _infer(self, request: Request, exchange: "Exchange", parts: list[str]) -> Job:
+        """`parts` is v2/models/MODEL/infer, or v2/models/MODEL/versions/VERSION/infer."""
+        limit, model = self._service.settings.max_rows, parts[2]
 
         def parse(arm: Arm, shape: Shape) -> Matrix:
             require_outputs(asked, arm.model)
             return tensor_rows(asked.tensors, arm.model.inputs, shape, max_rows=limit)
 
-        pinned = self._service.named(model, version)
+        def render(answered: Answered) -> Reply:
+            return _inferred(render_infer(model, name, answered, asked), name, answered.arm)
+
+        pinned = self._service.named(model, parts[4] if len(parts) > 4 else "")
         asked = parse_infer(request.body, _json_size(request))
-        name = asked.id or name
+        exchange.name = name = asked.id or exchange.name
         caller = self._caller(request, name, timeout_s=asked.timeout_s)
-        answered = await self._service.predict(parse, caller, pinned=pinned)
-        rendered = render_infer(model, name, answered, asked)
-        return _inferred(rendered, name, answered.arm)
+        return self._service.submit(parse, caller, exchange.deliver(render), pinned=pinned)
 
-    async def _labels(self, request: Request, name: str) -> Reply:
+    def _labels(self, request: Request, exchange: "Exchange", parts: list[str]) -> Reply | None:
         labels = parse_labels(request.body, at=request.at, max_rows=self._service.settings.max_rows)
-        await self._service.label(labels)
-        return reply_json(202, {"accepted": len(labels)}, "/labels")._replace(request_id=name)
+        pending = self._service.label(labels)
+        kept = reply_json(202, {"accepted": len(labels)}, "/labels")._replace(request_id=exchange.name)
+        if pending is None:
+            return kept
+        written = asyncio.ensure_future(pending)
+        written.add_done_callback(lambda done: exchange.finish(done.exception() or kept))
+        return None
 
-    def _repository(self, request: Request, rest: list[str]) -> Reply:
-        match rest:
+    def _repository(self, request: Request, exchange: "Exchange", parts: list[str]) -> Reply:
+        match parts[2:]:
             case ["index"]:
                 found = list_versions(self._service, only_ready=parse_index(request.body))
                 return reply_json(200, found, "/v2/repository/index")
@@ -174,7 +192,7 @@ class App:
                 return reply_json(200, {}, "/v2/repository/models/load")
             case ["models", name, "unload"]:
                 unload_named(self._service, name)
-        raise _no_route("POST", ["v2", "repository", *rest])
+        raise _no_route("POST", parts)
 
     def _model(self, name: str, rest: list[str]) -> Reply:
         version, rest = (rest[1], rest[2:]) if rest[:1] == ["versions"] and len(rest) > 1 else ("", rest)
@@ -190,6 +208,68 @@ class App:
         asked = request.headers.get(TIMEOUT)
         waits = min(timeout_s, _milliseconds(asked) / 1000) if asked is not None else timeout_s
         return Caller(name, header[:UNIT_LENGTH].decode("latin-1"), request.at, waits)
+
+
+class Exchange:
+    """One request on its way to its reply, which is counted; `name` is the request's id, "" until it is known."""
+
+    __slots__ = ("_began", "_metrics", "_send", "name")
+
+    def __init__(self, metrics: Metrics, send: Send) -> None:
+        self.name = ""
+        self._metrics = metrics
+        self._send = send
+        self._began = time.perf_counter()
+
+    def reply(self, reply: Reply) -> None:
+        """Send it."""
+        role = reply.arm.role if reply.arm else ""
+        self._metrics.count(reply.template, reply.status, role, seconds=time.perf_counter() - self._began)
+        self._send(reply)
+
+    def finish(self, found: Reply | BaseException) -> None:
+        """Send the reply, or why there is none."""
+        self.reply(found if isinstance(found, Reply) else self.refusal(found))
+
+    def deliver(self, render: Callable[[Answered], Reply]) -> Deliver:
+        """What takes the engine's answer, renders and sends it."""
+
+        def take(found: Answered | Exception) -> None:
+            try:
+                reply = self.refusal(found) if isinstance(found, Exception) else render(found)
+            except Exception as error:
+                reply = self.refusal(error)
+            self.reply(reply)
+
+        return take
+
+    def refusal(self, error: BaseException) -> Reply:
+        """The reply to what failed; a fault of ours reaches the client as a reply, and the log as a trace."""
+        if isinstance(error, REFUSALS):
+            return refusal(error, self.name)
+        traceback.print_exception(error)
+        return refusal(TidegateError("", "internal error, see the log of the gateway"), self.name)
+
+
+@lru_cache(maxsize=1024)
+def find_target(method: str, path: str) -> Target:
+    """What is asked for; HttpError 404 or 405 for what is nowhere."""
+    parts = path.strip("/").split("/")
+    role = role_of(parts)
+    match (method, parts):
+        case ("POST", ["predict"]):
+            return Target("predict", parts, role)
+        case ("POST", ["v2", "models", _, "infer"] | ["v2", "models", _, "versions", _, "infer"]):
+            return Target("infer", parts, role)
+        case ("POST", ["invocations"]):
+            return Target("invoke", parts, role)
+        case ("POST", ["labels"]):
+            return Target("labels", parts, role)
+        case ("POST", ["v2", "repository", *_]):
+            return Target("repository", parts, role)
+        case ("GET" | "HEAD", _):
+            return Target("show", parts, role)
+    raise _no_route(method, parts)
 
 
 def _rendered(name: str, answered: Answered) -> dict[str, Any]:

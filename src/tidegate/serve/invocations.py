@@ -52,7 +52,7 @@ def parse_invocation(body: bytes, content_type: bytes, shape: Shape, *, max_rows
     rows, name = _table(body) if kind == b"text/csv" else _json_rows(body)
     if not 1 <= len(rows) <= max_rows:
         raise UsageError(name, f"{len(rows)} rows, expected 1 to {max_rows}")
-    return check_objects(rows, [f"{name}[{i}]" for i in range(len(rows))], shape)
+    return check_objects(rows, lambda i: f"{name}[{i}]", shape)
 
 
 def _json_rows(body: bytes) -> tuple[Sequence[Any], str]:

@@ -7,7 +7,7 @@ import msgspec
 
 from tidegate.domain import Label
 from tidegate.errors import UsageError
-from tidegate.serve.shape import Cells, Matrix, Shape, check_numbers, check_objects
+from tidegate.serve.shape import Cells, Matrix, Shape, Where, check_numbers, check_objects
 
 MALFORMED = "JSON is malformed: "
 REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -68,14 +68,22 @@ def _look_closer(body: bytes, shape: Shape, *, max_rows: int, error: UsageError)
     return check_objects(*_rows_of(parsed, max_rows), shape)
 
 
-def _rows_of(parsed: PredictBody | AnyBody, max_rows: int) -> tuple[list[Any], list[str]]:
+def _rows_of(parsed: PredictBody | AnyBody, max_rows: int) -> tuple[list[Any], Where]:
     """The rows of a body and the path of each."""
     if (parsed.rows is None) == (parsed.row is None):
         raise UsageError("", "expected either `rows` or `row`")
     rows = parsed.rows if parsed.rows is not None else [parsed.row]
     if not 1 <= len(rows) <= max_rows:
         raise UsageError("rows", f"{len(rows)} rows, expected 1 to {max_rows}")
-    return rows, [f"rows[{i}]" for i in range(len(rows))] if parsed.rows is not None else ["row"]
+    return rows, _in_rows if parsed.rows is not None else _alone
+
+
+def _in_rows(i: int) -> str:
+    return f"rows[{i}]"
+
+
+def _alone(_: int) -> str:
+    return "row"
 
 
 def parse_labels(body: bytes, *, at: float, max_rows: int) -> list[Label]:

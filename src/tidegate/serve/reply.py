@@ -66,13 +66,11 @@ def _status(error: TidegateError) -> int:
 
 def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple[bytes, bytes]]:
     """The headers of a reply whose body has `size` bytes as it is sent."""
-    headers = [(b"content-type", reply.content_type), (b"content-length", b"%d" % size)]
-    if coding:
-        headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
+    headers = [*_kind_headers(reply.content_type, reply.arm), (b"content-length", b"%d" % size)]
     if reply.request_id:
         headers.append((b"x-request-id", reply.request_id.encode()))
-    if reply.arm:
-        headers += _arm_headers(reply.arm)
+    if coding:
+        headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
     if reply.json_size is not None:
         headers.append((JSON_SIZE, b"%d" % reply.json_size))
     if reply.allow:
@@ -86,10 +84,33 @@ def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple
 
 def render_head(reply: Reply, size: int, *, date: bytes, coding: bytes = b"", is_last: bool = False) -> bytes:
     """The status line and headers of a reply as HTTP/1.1 has them."""
-    headers = reply_headers(reply, size, coding=coding)
-    lines = b"".join([b"%b: %b\r\n" % header for header in headers])
+    first = len(_kind_headers(reply.content_type, reply.arm))
+    lines = b"".join([b"%b: %b\r\n" % one for one in reply_headers(reply, size, coding=coding)[first:]])
     end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
-    return b"%bdate: %b\r\n%b%b" % (STATUS_LINES[reply.status], date, lines, end)
+    return b"%bdate: %b\r\n%b%b" % (
+        _head_start(reply.status, reply.content_type, reply.arm),
+        date,
+        lines,
+        end,
+    )
+
+
+@lru_cache(maxsize=64)
+def _kind_headers(kind: bytes, arm: Arm | None) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers that are the same for most replies: what it is, and who answered."""
+    if arm is None:
+        return ((b"content-type", kind),)
+    return (
+        (b"content-type", kind),
+        (b"x-tidegate-release", str(arm.release).encode()),
+        (b"x-tidegate-bundle", arm.model.digest.encode()),
+        (b"x-tidegate-role", arm.role.encode()),
+    )
+
+
+@lru_cache(maxsize=64)
+def _head_start(status: int, kind: bytes, arm: Arm | None) -> bytes:
+    return STATUS_LINES[status] + b"".join([b"%b: %b\r\n" % one for one in _kind_headers(kind, arm)])
 
 
 def packed_body(body: bytes, accepted: bytes) -> tuple[bytes, bytes]:
@@ -101,13 +122,3 @@ def packed_body(body: bytes, accepted: bytes) -> tuple[bytes, bytes]:
         packer = zlib.compressobj(1, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
         return packer.compress(body) + packer.flush(), b"gzip"
     return (zlib.compress(body, 1), b"deflate") if b"deflate" in words else (body, b"")
-
-
-@lru_cache(maxsize=64)
-def _arm_headers(arm: Arm) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that say who answered."""
-    return (
-        (b"x-tidegate-release", str(arm.release).encode()),
-        (b"x-tidegate-bundle", arm.model.digest.encode()),
-        (b"x-tidegate-role", arm.role.encode()),
-    )

@@ -1,14 +1,19 @@
 """Which bundle answers: an immutable route, and the arm that a unit falls into."""
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from tidegate.domain import Role, TensorSpec
 
 if TYPE_CHECKING:
+    import asyncio
+
     import numpy as np
 
 Answer = str | int | float
+# what a model says to rows [n, columns]: answers and scores [n, classes], or why it does not
+Told: TypeAlias = "tuple[list[Answer], np.ndarray] | Exception"
 
 
 class Model(Protocol):
@@ -44,6 +49,14 @@ class Model(Protocol):
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
         """Answers and scores [n, classes] for rows [n, columns]."""
+
+    def ask(
+        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Callable[[Told], None]"
+    ) -> bool:
+        """Ask a model that is remote without waiting: `done` is called later on the loop with what it says.
+
+        False, and it is never called, where that would block; then `predict` is the way.
+        """
 
 
 class Arm(NamedTuple):

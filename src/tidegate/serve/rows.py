@@ -24,8 +24,7 @@ def tensor_rows(
     pairs = [(spec, given[spec.name]) for spec in specs]
     n = _count(pairs, max_rows)
     where = f"{pairs[0][1].where} row " if len(pairs) == 1 else "row "
-    values = _joined(pairs, n, shape)
-    return check_tensor(values, [f"{where}{i}" for i in range(n)], shape)
+    return check_tensor(_joined(pairs, n, shape), lambda i: f"{where}{i}", shape)
 
 
 def _by_name(tensors: Sequence[Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Tensor]:

@@ -1,7 +1,7 @@
 """What every front does with a request: find its arm, hold its rows to that arm's contract, ask the engine."""
 
-import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from tidegate.domain import Label
 from tidegate.errors import NotFoundError, UsageError
 from tidegate.project import Serve
 from tidegate.serve.access import Access
-from tidegate.serve.engine import Answered, Ask, Engine
+from tidegate.serve.engine import Answered, Ask, Deliver, Engine, Job
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, choose, with_version
 from tidegate.serve.shape import BreachError, Matrix, Shape, mark
@@ -64,26 +64,28 @@ class Service:
             raise NotFoundError("", f"model `{name}` has no version `{version}` here")
         return arm
 
-    async def predict(self, parse: Parse, caller: Caller, *, pinned: Arm | None = None) -> Answered:
-        """The answer of the arm that the unit draws, or of the `pinned` one.
+    def submit(self, parse: Parse, caller: Caller, deliver: Deliver, *, pinned: Arm | None = None) -> Job:
+        """Have the arm that the unit draws, or the `pinned` one, answer; `deliver` as Engine.submit has it.
 
-        Raises UsageError for rows that the arm does not take, else as Engine.answer.
+        Raises UsageError for rows that the arm does not take, else as Engine.submit.
         """
-        route = self.live()
-        # a version asked for by name is no chance draw, so it must not count in a comparison of arms
-        unit = "" if pinned else caller.unit or caller.request
-        arm = pinned or choose(route, unit)
-        ask = self._asked(parse, arm, unit, caller)
+        ask, arm = self._asked(parse, caller, pinned)
+        return self.engine.submit(ask, arm, deliver)
+
+    async def predict(self, parse: Parse, caller: Caller, *, pinned: Arm | None = None) -> Answered:
+        """The same for who can wait."""
+        ask, arm = self._asked(parse, caller, pinned)
         return await self.engine.answer(ask, arm=arm)
 
-    async def label(self, labels: Sequence[Label]) -> None:
-        """Write late labels down; when this returns they are kept."""
-        pending = self._write_labels(labels)
-        if pending is not None:
-            await pending
+    def label(self, labels: Sequence[Label]) -> "Awaitable[None] | None":
+        """Write late labels down; they are kept when what this returns ends, at once if it is None."""
+        return self._write_labels(labels)
 
-    def _asked(self, parse: Parse, arm: Arm, unit: str, caller: Caller) -> Ask:
+    def _asked(self, parse: Parse, caller: Caller, pinned: Arm | None) -> tuple[Ask, Arm]:
         """What the arm makes of the body; a refusal that stable would have spared the client is logged."""
+        # a version asked for by name is no chance draw, so it must not count in a comparison of arms
+        unit = "" if pinned else caller.unit or caller.request
+        arm = pinned or choose(self.live(), unit)
         try:
             rows = parse(arm, self.shapes[arm.model.digest])
         except UsageError as error:
@@ -96,7 +98,8 @@ class Service:
         if rows.flagged:
             self.metrics.breach(one for seen in rows.flagged for one in seen)
             flags = [tuple(mark(one) for one in seen) for seen in rows.flagged]
-        return Ask(caller.request, unit, rows.values, caller.at, tuple(flags), self._deadline(caller))
+        deadline = time.monotonic() + min(caller.timeout_s, self.settings.timeout)
+        return Ask(caller.request, unit, rows.values, caller.at, tuple(flags), deadline), arm
 
     def _takes(self, parse: Parse, arm: Arm) -> bool:
         try:
@@ -104,6 +107,3 @@ class Service:
         except UsageError:
             return False
         return True
-
-    def _deadline(self, caller: Caller) -> float:
-        return asyncio.get_running_loop().time() + min(caller.timeout_s, self.settings.timeout)

@@ -18,6 +18,8 @@ TEXT = ("string", "date", "timestamp")
 LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}
 Cells = list[float | None]
 Seen = tuple[Violation, ...]
+# the place of a row in its request, for complaints
+Where = Callable[[int], str]
 
 
 class Shape(NamedTuple):
@@ -84,26 +86,25 @@ def mark(violation: Violation) -> str:
     return f"{known_column(violation)} {violation.rule}".lstrip()
 
 
-def check_numbers(
-    rows: Sequence[Cells | dict[str, float | None]], names: Sequence[str], shape: Shape
-) -> Matrix:
+def check_numbers(rows: Sequence[Cells | dict[str, float | None]], where: Where, shape: Shape) -> Matrix:
     """Rows of plain numbers, as lists in the contract's order or by name. Raises BreachError."""
     import numpy as np
 
     cells = [_in_order(row, shape) for row in rows]
     if None in cells:
-        return check_objects(rows, names, shape)
-    return _checked(np.array(cells, dtype=float), names, shape, lambda i: _named(rows[i], shape))
+        return check_objects(rows, where, shape)
+    return _checked(np.array(cells, dtype=float), where, shape, lambda i: _named(rows[i], shape))
 
 
-def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) -> Matrix:
+def check_objects(rows: Sequence[object], where: Where, shape: Shape) -> Matrix:
     """Rows that may be anything, each looked at in full. Raises BreachError."""
 
     values = blank_rows(len(rows), shape)
     strangers: set[str] = set()
 
     def look() -> Iterator[tuple[int, Seen]]:
-        for i, (given, path) in enumerate(zip(rows, names, strict=True)):
+        for i, given in enumerate(rows):
+            path = where(i)
             row = _without_most(_named(given, shape), shape, strangers)
             seen = _wrong_length(row, shape, path) or shape.check.row.violations(row, path)
             if _fill(values[i], row, shape):
@@ -114,15 +115,14 @@ def check_objects(rows: Sequence[object], names: Sequence[str], shape: Shape) ->
     return _settled(values, look())
 
 
-def check_tensor(values: "np.ndarray", names: Sequence[str], shape: Shape) -> Matrix:
+def check_tensor(values: "np.ndarray", where: Where, shape: Shape) -> Matrix:
     """Rows that came as a matrix. Raises BreachError."""
     if shape.text:
         looks = (
-            _seen(_named_cells(row.tolist(), shape), row, shape, name)
-            for row, name in zip(values, names, strict=True)
+            _seen(_named_cells(row.tolist(), shape), row, shape, where(i)) for i, row in enumerate(values)
         )
         return _settled(values, iter(enumerate(looks)))
-    return _checked(values, names, shape, lambda i: unfold(shape.check.slots, values[i].tolist()))
+    return _checked(values, where, shape, lambda i: unfold(shape.check.slots, values[i].tolist()))
 
 
 def blank_rows(n: int, shape: Shape) -> "np.ndarray":
@@ -144,12 +144,12 @@ def _named_cells(cells: Sequence[Any], shape: Shape) -> dict[str, object]:
     return {name: texts[name] if name in texts else numbers[name] for name in shape.order}
 
 
-def _checked(values: "np.ndarray", names: Sequence[str], shape: Shape, named: Callable[[int], Any]) -> Matrix:
+def _checked(values: "np.ndarray", where: Where, shape: Shape, named: Callable[[int], Any]) -> Matrix:
     """The matrix, if all is fine by one comparison; else `named` rows are looked at one by one."""
     suspects = shape.check.suspects(values)
     if not suspects:
         return Matrix(values)
-    return _settled(values, ((i, _seen(named(i), values[i], shape, names[i])) for i in suspects))
+    return _settled(values, ((i, _seen(named(i), values[i], shape, where(i))) for i in suspects))
 
 
 def _seen(row: Any, cells: "np.ndarray", shape: Shape, path: str) -> Seen:

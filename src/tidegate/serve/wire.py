@@ -7,7 +7,7 @@ application whole requests and writes each reply at once. Anything else can host
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
@@ -35,11 +35,18 @@ HIGH_WATER_BYTES = 1 << 20
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+class Leavable(Protocol):
+    """An answer that is on its way."""
+
+    def leave(self) -> None:
+        """Nobody waits for it any more."""
+
+
 class Application(Protocol):
     """What answers: it never raises."""
 
-    async def answer(self, request: Request) -> Reply:
-        """The reply to a whole request."""
+    def answer(self, request: Request, send: Callable[[Reply], None]) -> Leavable | None:
+        """Have `send` called with the reply to a whole request, now or, unless it is left before, later."""
 
     def refuse(self, error: HttpError) -> Reply:
         """The reply to a request that did not come whole."""
@@ -122,7 +129,8 @@ class Connection(asyncio.Protocol):
         self._assembly = Assembly(front.budget, self._take, self._go_on)
         self._transport: asyncio.Transport
         self._waiting: deque[Request | HttpError] = deque()
-        self._task: asyncio.Task[Reply] | None = None
+        self._running: Request | None = None
+        self._answer: Leavable | None = None
         self._keeps = True
         self._is_over = self._is_deaf = self._is_blocked = self._is_full = self._is_ended = False
         self._since = loop.time()
@@ -148,8 +156,9 @@ class Connection(asyncio.Protocol):
         self._assembly.drop()
         self._front.budget.give(_bytes_of(self._waiting))
         self._waiting.clear()
-        if self._task:
-            self._task.cancel()
+        if self._answer:
+            self._answer.leave()
+        self._release()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests."""
@@ -227,11 +236,11 @@ class Connection(asyncio.Protocol):
         self._transport.write(CONTINUE)
 
     def _is_idle(self) -> bool:
-        return self._task is None and not self._waiting
+        return self._running is None and not self._waiting
 
     def _next(self) -> None:
         """Run the next request, unless one runs or the client does not read."""
-        if self._task is not None or self._is_blocked or self._is_over:
+        if self._running is not None or self._is_blocked or self._is_over:
             return
         if not self._waiting:
             return
@@ -242,17 +251,22 @@ class Connection(asyncio.Protocol):
         if isinstance(request, HttpError):
             self._write(self._front.app.refuse(request))
             return
-        self._task = self._loop.create_task(self._front.app.answer(request))
-        packing = request.headers.get(b"accept-encoding", b"")
-        self._task.add_done_callback(
-            partial(self._answered, packing=packing, is_head=request.method == "HEAD", size=len(request.body))
-        )
+        self._running = request
+        answer = self._front.app.answer(request, partial(self._answered, request))
+        if answer is not None:
+            self._answer = answer
 
-    def _answered(self, task: "asyncio.Task[Reply]", *, packing: bytes, is_head: bool, size: int) -> None:
-        self._task = None
-        self._front.budget.give(size)
-        if not task.cancelled() and not self._is_over:
-            self._write(task.result(), packing, is_head=is_head)
+    def _answered(self, request: Request, reply: Reply) -> None:
+        # a client that is gone has nothing running
+        if self._running is request:
+            self._release()
+            self._write(reply, request.headers.get(b"accept-encoding", b""), is_head=request.method == "HEAD")
+
+    def _release(self) -> None:
+        """Nothing runs any more."""
+        if self._running is not None:
+            self._front.budget.give(len(self._running.body))
+        self._running = self._answer = None
 
     def _write(self, reply: Reply, packing: bytes = b"", *, is_head: bool = False) -> None:
         body, coding = packed_body(reply.body, packing)

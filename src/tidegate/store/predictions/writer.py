@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -32,11 +33,13 @@ class Keeping(NamedTuple):
 PLAIN = Keeping()
 
 
-class Segment(NamedTuple):
-    """An open segment and when it was begun."""
+@dataclass(slots=True)
+class Segment:
+    """An open segment, when it was begun, and how many bytes this process has written to it."""
 
     handle: int
     born: float
+    size: int = 0
 
 
 class PredictionLog:
@@ -53,6 +56,7 @@ class PredictionLog:
         self._worker = worker
         self._keeping = keeping
         self._masks: dict[str, frozenset[int]] = {}
+        self._hides = bool(keeping.unit_key)
         self._segments: dict[str, Segment] = {}
         self._encode = msgspec.msgpack.Encoder().encode
         self._sync = None
@@ -64,13 +68,16 @@ class PredictionLog:
     def hide(self, bundle: str, positions: Iterable[int]) -> None:
         """From now on write the inputs at these positions of the bundle's rows as None."""
         self._masks[bundle] = frozenset(positions)
+        self._hides = bool(self._keeping.unit_key) or any(self._masks.values())
 
     def write(self, rows: Sequence[Prediction]) -> "asyncio.Future[None] | None":
         """Append predictions as one frame; when this returns they survive the death of the process.
 
         What it returns ends when they survive a power cut too; None when there is nothing to wait for.
         """
-        return self._write(PREDICTIONS, redact(rows, self._masks, unit_key=self._keeping.unit_key))
+        if self._hides:
+            rows = redact(rows, self._masks, unit_key=self._keeping.unit_key)
+        return self._write(PREDICTIONS, rows)
 
     def write_labels(self, rows: Sequence[Label]) -> "asyncio.Future[None] | None":
         """Append late labels as one frame, as `write`."""
@@ -97,23 +104,25 @@ class PredictionLog:
         frame = make_frame(self._encode(rows))
         try:
             segment = self._segment(stream)
-            start = os.lseek(segment.handle, 0, os.SEEK_END)
-            if os.write(segment.handle, frame) < len(frame):
-                os.ftruncate(segment.handle, start)
+            written = os.write(segment.handle, frame)
+            if written < len(frame):
+                os.ftruncate(segment.handle, segment.size)
                 raise OSError("the disk is full")
         except OSError as error:
             self._drop(len(rows), error)
             return None
         waiting = self._sync.note(segment.handle, len(rows)) if self._sync else None
-        if start + len(frame) >= SEGMENT_BYTES or time.time() - segment.born >= self._keeping.rotate_s:
+        segment.size += written
+        if segment.size >= SEGMENT_BYTES or time.time() - segment.born >= self._keeping.rotate_s:
             self._leave(stream)
         return waiting
 
     def _segment(self, stream: str) -> Segment:
-        if stream not in self._segments:
+        segment = self._segments.get(stream)
+        if segment is None:
             handle = open_segment(self._folder, stream, self._worker)
-            self._segments[stream] = Segment(handle, time.time())
-        return self._segments[stream]
+            segment = self._segments[stream] = Segment(handle, time.time())
+        return segment
 
     def _leave(self, stream: str) -> None:
         handle = self._segments.pop(stream).handle
