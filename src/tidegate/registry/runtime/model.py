@@ -1,6 +1,7 @@
 """A bundle's model in a process of its own, as the gateway sees it."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tidegate.data.contract import Contract
@@ -16,7 +17,11 @@ from tidegate.registry.runtime.remote import Remote, Source
 from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature
 
 if TYPE_CHECKING:
+    import asyncio
+
     import numpy as np
+
+    from tidegate.registry.runtime.remote import Done, Outcome
 
 TRUST = "add them to runtime.trust in tidegate.toml if you know where the file comes from"
 
@@ -49,9 +54,27 @@ class RemoteModel:
         answers, scores = self.remote.predict(rows)
         return self._names.of(answers), scores
 
+    def ask(self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done") -> bool:
+        """Send these rows without waiting.
+
+        `done` is called once, later, on `loop`, with what `predict` would return or the error it would raise.
+        False, and `done` is never called, where that would block: many rows, another caller's turn, a process
+        that is not up. Then `predict` is the way.
+        """
+        return self.remote.ask(rows, loop, partial(self._named, done))
+
     def close(self) -> None:
         """End the process."""
         self.remote.close()
+
+    def _named(self, done: "Done", found: "Outcome") -> None:
+        done(found if isinstance(found, Exception) else self._names_of(*found))
+
+    def _names_of(self, answers: "list[Answer]", scores: "np.ndarray") -> "Outcome":
+        try:
+            return self._names.of(answers), scores
+        except UsageError as error:
+            return error
 
 
 def load_remote(

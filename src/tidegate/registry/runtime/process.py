@@ -12,11 +12,16 @@ import time
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from tidegate.errors import TidegateError
+from tidegate.registry.runtime.line import Line
 from tidegate.registry.runtime.wire import Reply, Request, receive, send
+
+if TYPE_CHECKING:
+    import asyncio
 
 CHILD = "tidegate.registry.runtime.child"
 KEPT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
@@ -65,23 +70,27 @@ class Process:
         try:
             send(self._socket, request, until=until)
             return receive(self._socket, Reply, until=until)
-        except TimeoutError:
-            raise self._died(f"no answer within {timeout:g} s, ended") from None
-        except (EOFError, OSError):
-            raise self._died("") from None
-        except (ValueError, msgspec.MsgspecError) as error:
-            raise self._died(f"gave no sensible answer ({error}), ended") from None
+        except (EOFError, OSError, ValueError, msgspec.MsgspecError) as error:
+            raise self.died(error, timeout=timeout) from None
+
+    def line(self, loop: "asyncio.AbstractEventLoop") -> Line:
+        """A way to ask it from an event loop, as long as nobody else asks."""
+        return Line(self._socket, loop)
+
+    def died(self, error: Exception, *, timeout: float) -> DiedError:
+        """What is to be told about its end, which is now at the latest, after a call that ended with this error."""
+        said = _last_line(self.folder / LOG)
+        self.stop()
+        found = f"gave no sensible answer ({error}), ended"
+        if isinstance(error, TimeoutError):
+            found = f"no answer within {timeout:g} s, ended"
+        elif isinstance(error, EOFError | OSError):
+            found = f"its process {_describe(self._child.returncode)}"
+        return DiedError("model", f"{found}: {said}" if said else found)
 
     def stop(self) -> None:
         """End it and everything that it started; again is nothing."""
         self._end()
-
-    def _died(self, found: str) -> DiedError:
-        """What is to be told about its end, which is now at the latest."""
-        said = _last_line(self.folder / LOG)
-        self.stop()
-        found = found or f"its process {_describe(self._child.returncode)}"
-        return DiedError("model", f"{found}: {said}" if said else found)
 
 
 def _write(folder: Path, files: Mapping[str, bytes]) -> None:
@@ -128,6 +137,9 @@ def _stop(child: "subprocess.Popen[bytes]", connection: socket.socket, life: int
         # it leads a group of its own; whoever is dead already keeps the code of that death
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    with contextlib.suppress(OSError):
+        # whoever else holds this end, such as an event loop, learns of it
+        connection.shutdown(socket.SHUT_RDWR)
     connection.close()
     os.close(life)
     shutil.rmtree(folder, ignore_errors=True)

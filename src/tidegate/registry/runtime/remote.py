@@ -1,27 +1,36 @@
 """A model in a process of its own: it may crash, hang or run out of memory, and is then started again."""
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project.runtime import Runtime
 from tidegate.registry.named import Answer
+from tidegate.registry.runtime.answers import answers_of, file_of
+from tidegate.registry.runtime.line import Heard, Line
 from tidegate.registry.runtime.process import FILES, DiedError, Process
 from tidegate.registry.runtime.wire import (
-    Answered,
+    CHUNK,
     Convert,
-    Converted,
     Feature,
     Load,
     Loaded,
+    Reply,
     Request,
+    frame,
     pack_rows,
-    unpack,
 )
 
 if TYPE_CHECKING:
+    import asyncio
+
     import numpy as np
+
+    Outcome = tuple[list[Answer], np.ndarray] | Exception
+    Done = Callable[[Outcome], None]
 
 PATIENCE = 3
 AT_ONCE = 2000
@@ -53,6 +62,7 @@ class Remote:
         self._closed = threading.Event()
         self._deaths = 0
         self._up = threading.Event()
+        self._line: Line | None = None
         self._process, self.versions = _started(source, settings)
         self._up.set()
 
@@ -67,9 +77,24 @@ class Remote:
             return self._in_parts(rows, step)
         request = Request(ask=pack_rows(rows, self._text))
         reply = self._ask(request, timeout=self._settings.timeout)
-        answers, scores = _checked(reply, len(rows))
+        found = answers_of(reply, len(rows))
         self._deaths = 0
-        return answers, scores
+        return found
+
+    def ask(self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done") -> bool:
+        """Send these rows without waiting.
+
+        `done` is called once, later, on `loop`, with what `predict` would return or the error it would raise.
+        False, and `done` is never called, where that would block: many rows, another caller's turn, a process
+        that is not up. Then `predict` is the way.
+        """
+        data = self._frame(rows)
+        if not data or not self._turn.acquire(blocking=False):
+            return False
+        is_sent = self._up.is_set() and self._send(data, loop, partial(self._heard, loop, len(rows), done))
+        if not is_sent:
+            self._turn.release()
+        return is_sent
 
     def _in_parts(self, rows: "np.ndarray", step: int) -> "tuple[list[Answer], np.ndarray]":
         """A whole table, in calls that each keep the deadline."""
@@ -89,9 +114,7 @@ class Remote:
             # whoever converts will ask again, and has the time
             self._up.wait(self._settings.start_timeout)
             raise
-        if not isinstance(reply, Converted):
-            raise UsageError("model", "gave something else than an ONNX file")
-        return reply.model
+        return file_of(reply)
 
     @property
     def pid(self) -> int:
@@ -99,27 +122,79 @@ class Remote:
         return self._process.pid
 
     def close(self) -> None:
-        """End the process; it is not started again."""
+        """End the process; it is not started again, and an `ask` that waits is told so."""
         self._closed.set()
-        with self._turn:
+        is_ours = self._line is not None and self._line.abandon(
+            UnavailableError("model", "is served no longer")
+        )
+        if not is_ours:
+            self._turn.acquire()
+        try:
             self._up.clear()
             self._process.stop()
+        finally:
+            self._turn.release()
 
-    def _ask(self, request: Request, *, timeout: float) -> "Answered | Converted":
+    def _ask(self, request: Request, *, timeout: float) -> Reply:
         with self._turn:
             if not self._up.is_set():
                 raise UnavailableError("model", "its process is being started again, try again in a second")
             try:
-                reply = self._process.ask(request, timeout=timeout)
+                return self._process.ask(request, timeout=timeout)
             except DiedError:
                 self._revive()
                 raise
-        if reply.failed is not None:
-            raise UsageError("model", reply.failed.reason)
-        found = reply.answered or reply.converted
-        if found is None:
-            raise UsageError("model", "its process said nothing")
+
+    def _frame(self, rows: "np.ndarray") -> bytes:
+        """The question; nothing where it is too long to go out at once, or cannot be asked at all."""
+        if rows.nbytes > CHUNK:
+            return b""
+        try:
+            data = frame(Request(ask=pack_rows(rows, self._text)))
+        except (TypeError, ValueError):
+            return b""
+        return data if len(data) <= CHUNK else b""
+
+    def _send(self, data: bytes, loop: "asyncio.AbstractEventLoop", heard: Heard) -> bool:
+        """Whether it went out; the turn is the caller's."""
+        if self._line is None or not self._line.is_on(loop):
+            if self._line is not None:
+                self._line.leave()
+            try:
+                self._line = self._process.line(loop)
+            except OSError:
+                # no descriptor is left
+                return False
+        return self._line.send(data, heard, timeout=self._settings.timeout)
+
+    def _heard(
+        self, loop: "asyncio.AbstractEventLoop", n: int, done: "Done", found: Reply | Exception
+    ) -> None:
+        """The end of an `ask`, whose turn this is, unless `close` has taken it."""
+        if isinstance(found, Reply):
+            self._turn.release()
+            done(self._outcome(found, n))
+        elif isinstance(found, TidegateError):
+            done(found)
+        else:
+            # to end a process and to clear up after it takes longer than a loop may stand still
+            threading.Thread(target=self._bury, args=(loop, done, found), name="bury", daemon=True).start()
+
+    def _outcome(self, reply: Reply, n: int) -> "Outcome":
+        try:
+            found = answers_of(reply, n)
+        except UsageError as error:
+            return error
+        self._deaths = 0
         return found
+
+    def _bury(self, loop: "asyncio.AbstractEventLoop", done: "Done", error: Exception) -> None:
+        died = self._process.died(error, timeout=self._settings.timeout)
+        self._revive()
+        self._turn.release()
+        with contextlib.suppress(RuntimeError):
+            # a loop that is closed has nobody left to tell
+            loop.call_soon_threadsafe(done, died)
 
     def _revive(self) -> None:
         self._up.clear()
@@ -166,19 +241,3 @@ def _started(source: Source, settings: Runtime) -> tuple[Process, dict[str, str]
     raise UsageError(
         "model", f"cannot be loaded, {reply.failed.reason if reply.failed else 'it says nothing'}"
     )
-
-
-def _checked(reply: "Answered | Converted", n: int) -> "tuple[list[Answer], np.ndarray]":
-    """The arrays of a reply; UsageError unless there is one answer and one row of scores a row."""
-    if not isinstance(reply, Answered):
-        raise UsageError("model", "gave something else than answers")
-    try:
-        scores = unpack(reply.scores)
-        answers = reply.answers if isinstance(reply.answers, list) else unpack(reply.answers)
-    except ValueError as error:
-        raise UsageError("model", f"gave {error}") from None
-    if len(answers) != n or scores.ndim != 2 or len(scores) != n or getattr(answers, "ndim", 1) != 1:
-        shape = [len(answers)] if isinstance(answers, list) else list(answers.shape)
-        found = f"answers of shape {shape} and scores of shape {list(scores.shape)} for {n} rows"
-        raise UsageError("model", f"gave {found}, expected one each")
-    return list(answers) if isinstance(answers, list) else answers.tolist(), scores

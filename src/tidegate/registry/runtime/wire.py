@@ -114,12 +114,32 @@ class Reply(Record, frozen=True):
     failed: Failed | None = None
 
 
+def frame(message: Record) -> bytes:
+    """The bytes of a message, in one piece, so that the other side wakes up once."""
+    data = msgspec.msgpack.encode(message)
+    return LENGTH.pack(len(data)) + data
+
+
+def decode(found: bytearray, kind: type[Message]) -> Message | None:
+    """The message whose frame was found, None until it is whole; ValueError for bytes that are no such message.
+
+    After a whole message nothing comes before it is answered.
+    """
+    if len(found) < LENGTH.size:
+        return None
+    size = LENGTH.unpack_from(found)[0]
+    if size > MAX_FRAME:
+        raise ValueError(f"a message of {size} bytes, at most {MAX_FRAME} are taken")
+    if len(found) < LENGTH.size + size:
+        return None
+    return msgspec.msgpack.decode(memoryview(found)[LENGTH.size :], type=kind)
+
+
 def send(connection: socket.socket, message: Record, *, until: float = math.inf) -> None:
     """Send a message; TimeoutError when it is not gone by `until` (monotonic seconds)."""
-    data = msgspec.msgpack.encode(message)
+    data = frame(message)
     _limit(connection, until)
-    # one piece, so that the other side wakes up once
-    connection.sendall(LENGTH.pack(len(data)) + data)
+    connection.sendall(data)
 
 
 def receive(connection: socket.socket, kind: type[Message], *, until: float = math.inf) -> Message:
@@ -128,15 +148,16 @@ def receive(connection: socket.socket, kind: type[Message], *, until: float = ma
     Raises EOFError when the other side is gone, TimeoutError when nothing whole has come by `until`, and
     ValueError for bytes that are no such message.
     """
-    found = _more(connection, bytearray(), until)
-    while len(found) < LENGTH.size:
-        _more(connection, found, until)
-    size = LENGTH.unpack_from(found)[0]
-    if size > MAX_FRAME:
-        raise ValueError(f"a message of {size} bytes, at most {MAX_FRAME} are taken")
-    while len(found) < LENGTH.size + size:
-        _more(connection, found, until)
-    return msgspec.msgpack.decode(memoryview(found)[LENGTH.size :], type=kind)
+    found = bytearray()
+    while True:
+        _limit(connection, until)
+        part = connection.recv(CHUNK)
+        if not part:
+            raise EOFError
+        found += part
+        message = decode(found, kind)
+        if message is not None:
+            return message
 
 
 def pack(array: "np.ndarray") -> Array:
@@ -194,13 +215,3 @@ def _limit(connection: socket.socket, until: float) -> None:
     if left <= 0:
         raise TimeoutError
     connection.settimeout(left)
-
-
-def _more(connection: socket.socket, found: bytearray, until: float) -> bytearray:
-    """Add what has come; after a whole message nothing comes before it is answered."""
-    _limit(connection, until)
-    part = connection.recv(CHUNK)
-    if not part:
-        raise EOFError
-    found += part
-    return found
