@@ -3,16 +3,34 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from tidegate.data.contract import Column, Contract, render_contract
+from tidegate.project import Runtime, Seconds
 from tidegate.registry.load import Bundle, open_bundle
 from tidegate.registry.pack import pack
+from tidegate.registry.runtime.remote import Remote, Source
+from tidegate.registry.runtime.wire import Feature
 
 NAMES = ("cat", "dog", "eel")
+# a predictor of two features: what it answers, and what else it does when it is loaded or asked
+PREDICTOR = """
+import os, resource, signal, socket, sys, time
+from pathlib import Path
+import numpy as np
+from tidegate import Predictor
+
+class Own(Predictor):
+    def load(self, folder):
+        LOAD
+
+    def predict(self, rows):
+        a = rows["a"]
+        PREDICT
+"""
 
 
 def make_model(datatype: str = "FLOAT", width: int | str = 2, **changed: object) -> bytes:
@@ -136,3 +154,29 @@ def at_once() -> Callable[..., set[str]]:
         return said
 
     return run
+
+
+def make_source(predict: str, load: str = "pass") -> Source:
+    """A predictor whose methods have these bodies, as a process loads it."""
+    text = PREDICTOR.replace("LOAD", load).replace("PREDICT", predict)
+    features = (Feature("a", 0, 1, (), False), Feature("b", 1, 1, (), False))
+    return Source("predictor", {"predictor.py": text.encode(), "artifacts/x": b"1"}, "Own", features)
+
+
+@pytest.fixture
+def source() -> Callable[..., Source]:
+    return make_source
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Remote]]:
+    """Start a predictor whose methods have these bodies; all end with the test."""
+    started: list[Remote] = []
+
+    def make(predict: str, load: str = "pass", settings: Runtime | None = None) -> Remote:
+        started.append(Remote(make_source(predict, load), settings or Runtime(timeout=Seconds(20))))
+        return started[-1]
+
+    yield make
+    for one in started:
+        one.close()

@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,11 +18,10 @@ from tidegate.project import Bytes, Runtime, Seconds
 from tidegate.registry.runtime import process, remote
 from tidegate.registry.runtime.child import describe
 from tidegate.registry.runtime.process import DiedError, Process
-from tidegate.registry.runtime.remote import Remote, Source, wait_s
+from tidegate.registry.runtime.remote import Remote, wait_s
 from tidegate.registry.runtime.wire import (
     Array,
     Ask,
-    Feature,
     Reply,
     Request,
     pack,
@@ -34,45 +32,7 @@ from tidegate.registry.runtime.wire import (
 )
 
 PATIENCE_S = 60
-FEATURES = (Feature("a", 0, 1, (), False), Feature("b", 1, 1, (), False))
 QUICK = Runtime(timeout=Seconds(20))
-# what the class answers, and what else it does when it is loaded or asked
-CLASS = """
-import os, resource, signal, socket, sys, time
-from pathlib import Path
-import numpy as np
-from tidegate import Predictor
-
-class Own(Predictor):
-    def load(self, folder):
-        LOAD
-
-    def predict(self, rows):
-        a = rows["a"]
-        PREDICT
-"""
-
-
-def source_of(predict: str, load: str = "pass", features: tuple[Feature, ...] = FEATURES) -> Source:
-    text = CLASS.replace("LOAD", load).replace("PREDICT", predict)
-    return Source("predictor", {"predictor.py": text.encode(), "artifacts/x": b"1"}, "Own", features)
-
-
-Start = Callable[..., Remote]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start a model whose methods have these bodies; all end with the test."""
-    started: list[Remote] = []
-
-    def make(predict: str, load: str = "pass", settings: Runtime = QUICK) -> Remote:
-        started.append(Remote(source_of(predict, load), settings))
-        return started[-1]
-
-    yield make
-    for one in started:
-        one.close()
 
 
 def again(model: Remote, rows: np.ndarray) -> list[object]:
@@ -166,7 +126,7 @@ def test_a_model_that_cannot_be_loaded_says_why(start, load, found) -> None:
 
 def test_a_start_that_takes_too_long_is_ended(start) -> None:
     with pytest.raises(DiedError, match=r"^model: no answer within 0.5 s, ended"):
-        start("return a", "time.sleep(600)", QUICK.__class__(start_timeout=Seconds(0.5)))
+        start("return a", "time.sleep(600)", Runtime(start_timeout=Seconds(0.5)))
 
 
 def test_nothing_of_this_process_is_inherited_but_where_programs_are(start, monkeypatch) -> None:
@@ -292,8 +252,8 @@ def test_a_closed_model_leaves_no_process_and_no_folder(start) -> None:
         model.predict(ONE)
 
 
-def test_a_model_that_is_forgotten_leaves_no_process() -> None:
-    model = Remote(source_of("return a"), QUICK)
+def test_a_model_that_is_forgotten_leaves_no_process(source) -> None:
+    model = Remote(source("return a"), QUICK)
     pid = model.pid
     del model
     assert is_gone(pid)
