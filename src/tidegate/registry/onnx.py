@@ -127,11 +127,18 @@ def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
         text = np.array(["" if cell is None else str(cell) for cell in part.flat], dtype=object)
         return text.reshape(len(rows), *spec.shape[1:])
     numbers = part.astype("float64") if part.dtype == object else part
+    if spec.datatype in ("FP32", "FP64"):
+        return _folded(numbers.astype(NUMPY_TYPES[spec.datatype], copy=False), spec)
     with np.errstate(invalid="ignore", over="ignore"):
         found: np.ndarray = numbers.astype(NUMPY_TYPES[spec.datatype], copy=False)
     if spec.datatype not in SCORES and not np.array_equal(found, numbers):
         raise UsageError("model", f"takes whole numbers ({spec.datatype}), found others in these rows")
-    return found if found.ndim == len(spec.shape) else found.reshape(len(rows), *spec.shape[1:])
+    return _folded(found, spec)
+
+
+def _folded(numbers: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
+    """The numbers of each row in the tensor's own dimensions."""
+    return numbers if numbers.ndim == len(spec.shape) else numbers.reshape(len(numbers), *spec.shape[1:])
 
 
 def _inputs(session: "onnxruntime.InferenceSession", bundle: Bundle) -> tuple[TensorSpec, ...]:

@@ -1,7 +1,8 @@
 """From the bytes of a connection to whole requests: httptools parses, this bounds what is kept."""
 
 import time
-from typing import Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
@@ -12,6 +13,9 @@ MAX_TARGET_BYTES = 8_192
 MAX_HEADER_BYTES = 65_536
 MAX_HEADERS = 128
 BODIES = 32
+END = b"\r\n\r\n"
+MAX_HEADS = 512
+MAX_HEAD_BYTES = 2_048
 # a proxy before this may have looked at the other one
 ONCE = frozenset(
     (b"authorization", b"x-api-key", b"content-encoding", b"content-type", b"host", b"x-request-id")
@@ -34,6 +38,33 @@ class Budget:
     def give(self, size: int) -> None:
         """Count bytes out again."""
         self._left += size
+
+
+class Head(NamedTuple):
+    """What a request's line and headers say: more may follow on the connection, and `size` is that of the body."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    size: int
+
+
+class Heads:
+    """What was read of heads lately: a client repeats its own, byte by byte, and then nothing need be parsed."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Head] = {}
+
+    def find(self, head: bytes) -> Head | None:
+        """What these bytes say, as far as that is known."""
+        return self._known.get(head)
+
+    def keep(self, head: bytes, said: Head) -> None:
+        """Remember it in the place of the oldest."""
+        if len(head) <= MAX_HEAD_BYTES:
+            while len(self._known) >= MAX_HEADS:
+                self._known.pop(next(iter(self._known)))
+            self._known[head] = said
 
 
 class Take(Protocol):
@@ -60,10 +91,12 @@ class Assembly:
     client offered another protocol, after which no more requests can be read.
     """
 
-    def __init__(self, budget: Budget, take: Take, go_on: GoOn) -> None:
+    def __init__(self, budget: Budget, heads: Heads, take: Take, go_on: GoOn) -> None:
         self.is_open = self.has_head = self.is_over = False
         self._budget = budget
         self._limit = budget.body_bytes
+        self._heads = heads
+        self._last: Head | None = None
         self._size = 0
         self._take = take
         self._go_on = go_on
@@ -71,6 +104,24 @@ class Assembly:
 
     def feed(self, data: bytes) -> None:
         """More bytes; HttpError 400, 413, 414 or 431 for what is no request or too large."""
+        if self.is_open:
+            self._parse(data)
+            return
+        end = data.find(END) + len(END)
+        head, size = data[:end], len(data) - end
+        known = self._heads.find(head)
+        if known is not None and known.size == size:
+            self._budget.take(size)
+            request = Request(known.method, known.path, known.headers, data[end:], time.time())
+            self._take(request, keeps=True)
+            return
+        self._last = None
+        self._parse(data)
+        # one whole request and nothing else, so that its head ends where it seems to
+        if self._last is not None and not self.is_open and self._last.size == size:
+            self._heads.keep(head, self._last)
+
+    def _parse(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -137,7 +188,10 @@ class Assembly:
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.is_open = False
-        self._take(self._whole(), keeps=self._parser.should_keep_alive())
+        request, keeps = self._whole(), self._parser.should_keep_alive()
+        if keeps and isinstance(request, Request):
+            self._last = Head(request.method, request.path, request.headers, len(request.body))
+        self._take(request, keeps=keeps)
 
     def _whole(self) -> Request | HttpError:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)

@@ -5,7 +5,7 @@ https://github.com/open-inference/open-inference-protocol and the binary tensor 
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import orjson
@@ -16,7 +16,7 @@ from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
 from tidegate.serve.parse import check_request_id, decode
 from tidegate.serve.route import Answer, Arm, Model, Route
-from tidegate.serve.tensor import Tensor, decode_json, decode_raw, encode_raw
+from tidegate.serve.tensor import MAX_DIMENSIONS, Tensor, decode_json, decode_raw, encode_raw, numbers_of
 
 PREDICTIONS = "predictions"
 SCORES = "scores"
@@ -86,7 +86,24 @@ class Rendered(NamedTuple):
     json_size: int | None = None
 
 
+class PlainTensor(msgspec.Struct, forbid_unknown_fields=True):
+    """A tensor of real numbers that lie flat, which is what most send."""
+
+    name: str
+    shape: tuple[int, ...]
+    datatype: Literal["FP32", "FP64"]
+    data: list[float | None]
+
+
+class PlainBody(msgspec.Struct, forbid_unknown_fields=True):
+    """An inference request of such tensors that asks for nothing special."""
+
+    inputs: tuple[PlainTensor, ...]
+    id: str = ""
+
+
 _infer = msgspec.json.Decoder(InferBody)
+_plain = msgspec.json.Decoder(PlainBody)
 
 
 def parse_infer(body: bytes, json_size: int | None = None) -> Inference:
@@ -94,6 +111,9 @@ def parse_infer(body: bytes, json_size: int | None = None) -> Inference:
 
     Raises UsageError naming the field that is wrong.
     """
+    plain = _parse_plain(body) if json_size is None else None
+    if plain is not None:
+        return plain
     if json_size is not None and not 0 <= json_size <= len(body):
         raise UsageError("inference-header-content-length", f"{json_size}, the body has {len(body)} bytes")
     parsed: InferBody = decode(_infer, body if json_size is None else body[:json_size])
@@ -108,6 +128,25 @@ def parse_infer(body: bytes, json_size: int | None = None) -> Inference:
         parsed.parameters.get("binary_data_output") is True,
         read_timeout(parsed.parameters),
     )
+
+
+def _parse_plain(body: bytes) -> Inference | None:
+    """The same in one pass, with nothing to decide; None for a body that is something else, or wrong."""
+    try:
+        parsed = _plain.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    tensors = []
+    for i, one in enumerate(parsed.inputs):
+        if len(one.shape) > MAX_DIMENSIONS or min(one.shape, default=-1) < 0:
+            return None
+        if math.prod(one.shape) != len(one.data):
+            return None
+        values = numbers_of(one.data)
+        tensors.append(Tensor(one.name, one.datatype, one.shape, values, f"inputs[{i}].data"))
+    if not tensors:
+        return None
+    return Inference(check_request_id(parsed.id, "id") if parsed.id else "", tuple(tensors))
 
 
 def render_infer(endpoint: str, request: str, answered: Answered, asked: Inference) -> Rendered:
@@ -183,6 +222,8 @@ def model_metadata(route: Route, arm: Arm) -> dict[str, Any]:
 
 def require_outputs(asked: Inference, model: Model) -> None:
     """Raise UsageError for an output that the model does not give, or that is asked for twice."""
+    if not asked.outputs:
+        return
     known = [spec.name for spec in model.outputs]
     names = [output.name for output in asked.outputs]
     for i, name in enumerate(names):

@@ -20,11 +20,26 @@ def tensor_rows(
     Numbers of any type are taken where the model takes numbers. Raises UsageError naming the field that is
     wrong, and BreachError for rows that the contract refuses.
     """
+    if len(tensors) == len(specs) == 1 and _is_plain(tensors[0], specs[0], shape, max_rows):
+        where = tensors[0].where
+        values = tensors[0].values.reshape(-1, shape.width)
+        return check_tensor(values, lambda i: f"{where} row {i}", shape)
     given = _by_name(tensors, specs)
     pairs = [(spec, given[spec.name]) for spec in specs]
     n = _count(pairs, max_rows)
     where = f"{pairs[0][1].where} row " if len(pairs) == 1 else "row "
     return check_tensor(_joined(pairs, n, shape), lambda i: f"{where}{i}", shape)
+
+
+def _is_plain(tensor: Tensor, spec: TensorSpec, shape: Shape, max_rows: int) -> bool:
+    """Whether the tensor is the whole matrix of numbers that the model takes."""
+    return (
+        tensor.name == spec.name
+        and tensor.shape[1:] == (shape.width,) == spec.shape[1:]
+        and 1 <= tensor.shape[0] <= max_rows
+        and tensor.datatype != "BYTES"
+        and not shape.text
+    )
 
 
 def _by_name(tensors: Sequence[Tensor], specs: Sequence[TensorSpec]) -> Mapping[str, Tensor]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tidegate.data.contract.bounds import MAX_LISTED, MatrixCheck, Slot, compile_matrix, unfold
+from tidegate.data.contract.bounds import MAX_LISTED, MatrixCheck, Slot, compile_matrix, narrow, unfold
 from tidegate.data.contract.rules import Contract, Violation
 from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
@@ -62,13 +62,10 @@ class BreachError(UsageError):
 
 def make_shape(contract: Contract, inputs: Sequence[TensorSpec] = ()) -> Shape:
     """The shape of a contract that `load_model` has made sure a model with these inputs can be asked with."""
-    import numpy as np
-
     largest = min(
         (LARGEST[one.datatype] for one in inputs if one.datatype in LARGEST), default=LARGEST["FP64"]
     )
-    check = compile_matrix(contract)
-    check = check._replace(low=np.maximum(check.low, -largest), high=np.minimum(check.high, largest))
+    check = narrow(compile_matrix(contract), largest)
     order = tuple(column.name for column in contract.columns)
     is_plain = all(column.kind in ("number", "integer") for column in contract.columns)
     text = frozenset(column.name for column in contract.columns if column.kind in TEXT)

@@ -7,8 +7,9 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import math
 import re
 import struct
+from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import msgspec
 
@@ -123,6 +124,16 @@ def encode_raw(values: "np.ndarray | Sequence[Any]", datatype: str) -> bytes:
         texts = [str(value).encode() for value in values]
         return b"".join(LENGTH.pack(len(text)) + text for text in texts)
     return np.asarray(values).astype(DTYPES[datatype]).tobytes()
+
+
+def numbers_of(cells: list[float | None]) -> "np.ndarray":
+    """Numbers as float64, NaN for null."""
+    import numpy as np
+
+    try:
+        return np.frombuffer(array("d", cast("list[float]", cells)))
+    except TypeError:
+        return np.array(cells, dtype="float64")
 
 
 def _cells(data: bytes, datatype: str, shape: Sequence[int], where: str) -> list[Any]:

@@ -12,7 +12,7 @@ from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from tidegate.serve.assembly import Assembly, Budget, unpack
+from tidegate.serve.assembly import Assembly, Budget, Heads, unpack
 from tidegate.serve.reply import Reply, packed_body, render_head
 from tidegate.serve.request import HttpError, Request
 
@@ -67,6 +67,7 @@ class Front:
         self.app = app
         self.limits = limits
         self.budget = Budget(limits.body_bytes)
+        self.heads = Heads()
         self.connections: set[Connection] = set()
         self.is_stopping = False
         self.date = b""
@@ -126,7 +127,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._front = front
         self._loop = loop
-        self._assembly = Assembly(front.budget, self._take, self._go_on)
+        self._assembly = Assembly(front.budget, front.heads, self._take, self._go_on)
         self._transport: asyncio.Transport
         self._waiting: deque[Request | HttpError] = deque()
         self._running: Request | None = None
@@ -222,10 +223,10 @@ class Connection(asyncio.Protocol):
         """A request is whole."""
         self._keeps = self._keeps and keeps
         self._waiting.append(request)
-        if not self._is_full and self._has_enough():
+        self._next()
+        if self._waiting and not self._is_full and self._has_enough():
             self._is_full = True
             self._transport.pause_reading()
-        self._next()
 
     def _has_enough(self) -> bool:
         """Whether no more is read until what waits has been answered."""

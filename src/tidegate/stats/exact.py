@@ -72,9 +72,7 @@ def paired_interval(gained: int, lost: int, n: int, *, error: float) -> Interval
     return paired_bounds(gained, lost, n, tails=Tails(error / 2, error / 2))
 
 
-def paired_bounds(
-    gained: int, lost: int, n: int, *, tails: Tails, margin: float | None = None
-) -> Interval:
+def paired_bounds(gained: int, lost: int, n: int, *, tails: Tails, margin: float | None = None) -> Interval:
     """The interval of (new - old) accuracy with an error for each end.
 
     With the `margin` of a claim the lower end lies on the side of it that paired_p says. Ends are found

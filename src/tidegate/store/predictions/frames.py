@@ -26,7 +26,8 @@ class Frame(NamedTuple):
 
 def make_frame(payload: bytes) -> bytes:
     """The bytes of a frame."""
-    return _head(payload) + payload
+    size = len(payload)
+    return HEAD.pack(size, zlib.crc32(LENGTH.pack(size)), zlib.crc32(payload)) + payload
 
 
 def read_frames(path: Path, offset: int = 0) -> Iterator[Frame]:
@@ -53,24 +54,17 @@ def _next_frame(file: BinaryIO, offset: int) -> Frame | None:
     head = file.read(HEAD.size)
     if len(head) < HEAD.size:
         return None
-    if _checked(head[: LENGTH.size]) != head[: 2 * LENGTH.size]:
+    if LENGTH.pack(zlib.crc32(head[: LENGTH.size])) != head[LENGTH.size : 2 * LENGTH.size]:
         return _damage(file, head)
     length = LENGTH.unpack_from(head)[0]
     payload = file.read(length)
     if len(payload) < length:
         return None
-    return Frame(payload, offset + HEAD.size + length) if _head(payload) == head else _damage(file, head)
+    is_whole = LENGTH.pack(zlib.crc32(payload)) == head[2 * LENGTH.size :]
+    return Frame(payload, offset + HEAD.size + length) if is_whole else _damage(file, head)
 
 
 def _damage(file: BinaryIO, head: bytes) -> Frame | None:
     """Zeros to the end are what a power cut leaves of a frame whose data never arrived; anything else is damage."""
     has_more = any(head) or any(any(block) for block in iter(lambda: file.read(BUFFER), b""))
     return Frame(None, file.seek(0, 2)) if has_more else None
-
-
-def _head(payload: bytes) -> bytes:
-    return _checked(LENGTH.pack(len(payload))) + LENGTH.pack(zlib.crc32(payload))
-
-
-def _checked(length: bytes) -> bytes:
-    return length + LENGTH.pack(zlib.crc32(length))
