@@ -88,11 +88,12 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     reply = message_classes()["ModelInferResponse"](
         model_name=endpoint, model_version=str(answered.arm.version), id=request
     )
-    for is_binary, spec, values in chosen_outputs(answered, asked):
-        tensor = reply.outputs.add(name=spec.name, datatype=spec.datatype, shape=spec.shape)
+    for is_binary, given in chosen_outputs(answered, asked):
+        tensor = reply.outputs.add(name=given.name, datatype=given.datatype, shape=given.shape)
         if is_binary:
-            reply.raw_output_contents.append(encode_raw(values, spec.datatype))
+            reply.raw_output_contents.append(encode_raw(given.values, given.datatype))
         else:
-            cells = [str(value).encode() for value in values] if spec.datatype == "BYTES" else values
-            getattr(tensor.contents, CONTENTS[spec.datatype]).extend(cells)
+            is_text = given.datatype == "BYTES"
+            cells = [str(value).encode() for value in given.values] if is_text else given.values
+            getattr(tensor.contents, CONTENTS[given.datatype]).extend(cells)
     return reply

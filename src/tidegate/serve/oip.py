@@ -79,6 +79,15 @@ class Inference(NamedTuple):
     timeout_s: float = math.inf
 
 
+class Given(NamedTuple):
+    """An output as a tensor, its values flat."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    values: list[Any]
+
+
 class Rendered(NamedTuple):
     """A reply: `json_size` is how much of the body is JSON when raw tensors follow, else None."""
 
@@ -153,46 +162,39 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     """The inference response."""
     outputs: list[dict[str, Any]] = []
     raw: list[bytes] = []
-    for is_binary, spec, values in chosen_outputs(answered, asked):
-        shown: dict[str, Any] = {
-            "name": spec.name, "shape": spec.shape, "datatype": spec.datatype,
-        }  # fmt: skip
+    for is_binary, given in chosen_outputs(answered, asked):
+        shown: dict[str, Any] = {"name": given.name, "shape": given.shape, "datatype": given.datatype}
         if is_binary:
-            raw.append(encode_raw(values, spec.datatype))
+            raw.append(encode_raw(given.values, given.datatype))
             shown["parameters"] = {"binary_data_size": len(raw[-1])}
         else:
-            shown["data"] = values
+            shown["data"] = given.values
         outputs.append(shown)
-    head = orjson.dumps(
-        {
-            "model_name": endpoint,
-            "model_version": str(answered.arm.version),
-            "id": request,
-            "outputs": outputs,
-        }
-    )
+    version = str(answered.arm.version)
+    body = {"model_name": endpoint, "model_version": version, "id": request, "outputs": outputs}
+    head = orjson.dumps(body)
     return Rendered(b"".join([head, *raw]), len(head)) if raw else Rendered(head)
 
 
-def chosen_outputs(answered: Answered, asked: Inference) -> list[tuple[bool, TensorSpec, list[Any]]]:
-    """The outputs to send in the order asked for: whether as raw bytes, its shape and its flat values."""
+def chosen_outputs(answered: Answered, asked: Inference) -> list[tuple[bool, Given]]:
+    """The outputs to send in the order asked for, and whether each goes as raw bytes."""
     given = answered_outputs(answered)
     if not asked.outputs:
-        return [(asked.is_binary, *one) for one in given.values()]
-    return [(output.is_binary, *given[output.name]) for output in asked.outputs]
+        return [(asked.is_binary, one) for one in given]
+    named = {one.name: one for one in given}
+    return [(output.is_binary, named[output.name]) for output in asked.outputs]
 
 
-def answered_outputs(answered: Answered) -> Mapping[str, tuple[TensorSpec, list[Any]]]:
+def answered_outputs(answered: Answered) -> list[Given]:
     """What a model answered as tensors; a model that gives no scores has none."""
-    n = len(answered.predictions)
-    specs = {spec.name: spec.datatype for spec in answered.arm.model.outputs}
-    kind = datatype_of(answered.predictions, specs.get(PREDICTIONS, "INT64"))
-    answers = answered.predictions if kind != "BYTES" else [str(answer) for answer in answered.predictions]
-    found = {PREDICTIONS: (TensorSpec(PREDICTIONS, kind, (n,)), answers)}
-    if SCORES not in specs and not answered.scores[0]:
-        return found
-    flat = answered.scores[0] if n == 1 else [score for row in answered.scores for score in row]
-    return {**found, SCORES: (TensorSpec(SCORES, specs.get(SCORES, "FP64"), (n, len(flat) // n)), flat)}
+    answers, n = answered.predictions, len(answered.predictions)
+    first, *rest = answered.arm.model.outputs
+    kind = datatype_of(answers, first.datatype)
+    found = [Given(PREDICTIONS, kind, (n,), [*map(str, answers)] if kind == "BYTES" else answers)]
+    if rest or answered.scores[0]:
+        flat = answered.scores[0] if n == 1 else [score for row in answered.scores for score in row]
+        found.append(Given(SCORES, rest[0].datatype if rest else "FP64", (n, len(flat) // n), flat))
+    return found
 
 
 def datatype_of(answers: Sequence[Answer], declared: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from tidegate.domain import Role
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
 from tidegate.serve.access import DeniedError
 from tidegate.serve.engine import LateError, ModelFailedError
@@ -44,6 +45,14 @@ class Reply(NamedTuple):
     json_size: int | None = None
 
 
+class ArmName(NamedTuple):
+    """An arm without its model, which nobody must keep for longer than it is served."""
+
+    release: int
+    digest: str
+    role: Role
+
+
 def reply_json(status: int, body: Any, template: str) -> Reply:
     """A reply of JSON."""
     return Reply(status, orjson.dumps(body), template)
@@ -66,9 +75,32 @@ def _status(error: TidegateError) -> int:
 
 def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple[bytes, bytes]]:
     """The headers of a reply whose body has `size` bytes as it is sent."""
-    headers = [*_kind_headers(reply.content_type, reply.arm), (b"content-length", b"%d" % size)]
+    headers = [*_kind_headers(reply.content_type, _arm_name(reply.arm)), (b"content-length", b"%d" % size)]
     if reply.request_id:
         headers.append((b"x-request-id", reply.request_id.encode()))
+    if reply.status != 200 or reply.json_size is not None or coding:
+        headers += _rare_headers(reply, coding)
+    return headers
+
+
+def render_head(reply: Reply, size: int, *, date: bytes, coding: bytes = b"", is_last: bool = False) -> bytes:
+    """The status line and headers of a reply as HTTP/1.1 has them."""
+    start = _head_start(reply.status, reply.content_type, _arm_name(reply.arm))
+    end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
+    if reply.status == 200 and reply.json_size is None and not coding:
+        name = reply.request_id.encode()
+        named = b"x-request-id: %b\r\n" % name if name else b""
+        return b"%bdate: %b\r\ncontent-length: %d\r\n%b%b" % (start, date, size, named, end)
+    lines = b"".join([b"%b: %b\r\n" % one for one in reply_headers(reply, size, coding=coding)])
+    return b"%bdate: %b\r\n%b%b" % (STATUS_LINES[reply.status], date, lines, end)
+
+
+def _arm_name(arm: Arm | None) -> ArmName | None:
+    return None if arm is None else ArmName(arm.release, arm.model.digest, arm.role)
+
+
+def _rare_headers(reply: Reply, coding: bytes) -> list[tuple[bytes, bytes]]:
+    headers: list[tuple[bytes, bytes]] = []
     if coding:
         headers += [(b"content-encoding", coding), (b"vary", b"accept-encoding")]
     if reply.json_size is not None:
@@ -82,34 +114,21 @@ def reply_headers(reply: Reply, size: int, *, coding: bytes = b"") -> list[tuple
     return headers
 
 
-def render_head(reply: Reply, size: int, *, date: bytes, coding: bytes = b"", is_last: bool = False) -> bytes:
-    """The status line and headers of a reply as HTTP/1.1 has them."""
-    first = len(_kind_headers(reply.content_type, reply.arm))
-    lines = b"".join([b"%b: %b\r\n" % one for one in reply_headers(reply, size, coding=coding)[first:]])
-    end = b"connection: close\r\n\r\n" if is_last else b"\r\n"
-    return b"%bdate: %b\r\n%b%b" % (
-        _head_start(reply.status, reply.content_type, reply.arm),
-        date,
-        lines,
-        end,
-    )
-
-
 @lru_cache(maxsize=64)
-def _kind_headers(kind: bytes, arm: Arm | None) -> tuple[tuple[bytes, bytes], ...]:
+def _kind_headers(kind: bytes, arm: ArmName | None) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that are the same for most replies: what it is, and who answered."""
     if arm is None:
         return ((b"content-type", kind),)
     return (
         (b"content-type", kind),
         (b"x-tidegate-release", str(arm.release).encode()),
-        (b"x-tidegate-bundle", arm.model.digest.encode()),
+        (b"x-tidegate-bundle", arm.digest.encode()),
         (b"x-tidegate-role", arm.role.encode()),
     )
 
 
 @lru_cache(maxsize=64)
-def _head_start(status: int, kind: bytes, arm: Arm | None) -> bytes:
+def _head_start(status: int, kind: bytes, arm: ArmName | None) -> bytes:
     return STATUS_LINES[status] + b"".join([b"%b: %b\r\n" % one for one in _kind_headers(kind, arm)])
 
 

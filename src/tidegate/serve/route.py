@@ -20,7 +20,7 @@ class Model(Protocol):
     """A loaded bundle: rows in, answers and class scores out.
 
     Rows are [n, columns], float64 with NaN for null, or objects where a feature is text. `outputs` are the
-    answers and, if there are any, the scores; a model that `is_remote` answers from a process of its own.
+    answers and then, if there are any, the scores; a model that `is_remote` answers from a process of its own.
     """
 
     @property
