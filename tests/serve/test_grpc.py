@@ -39,12 +39,18 @@ class Client:
     async def raw(self, name: str, data: bytes) -> bytes:
         return await self._method(name)(data, timeout=WAIT_S)
 
-    async def stream(self, requests) -> list:
+    async def stream(self, requests, *, metadata=(), got=None) -> list:
+        """The replies, in `got` when it is given: there are some before an end that is raised."""
         call = self.channel.stream_stream(f"/{SERVICE}/ModelStreamInfer")(
-            iter([request.SerializeToString() for request in requests]), timeout=WAIT_S
+            iter([request.SerializeToString() for request in requests]),
+            metadata=tuple(metadata),
+            timeout=WAIT_S,
         )
+        found = [] if got is None else got
         reply = message_classes()["ModelStreamInferResponse"]
-        return [reply.FromString(one) async for one in call]
+        async for one in call:
+            found.append(reply.FromString(one))
+        return found
 
     def _method(self, name: str):
         return self.channel.unary_unary(f"/{SERVICE}/{name}")
@@ -269,6 +275,63 @@ def test_keys_are_asked_for_everything_but_health(serve, gateway) -> None:
     assert (
         refused(serve, lambda client: client("RepositoryIndex", metadata=metadata))[0] == "PERMISSION_DENIED"
     )
+
+
+def keys(**fields):
+    """One key, whose token is `secret`, that may predict unless `fields` say otherwise."""
+    made = {"name": "ann", "roles": ("predict",), "rate": None, **fields}
+    return (AccessKey(sha256=hashlib.sha256(b"secret").hexdigest(), at=0.0, **made),)
+
+
+SECRET = [("authorization", "Bearer secret")]
+
+
+@pytest.mark.parametrize("asked", [[], [asking()]])
+@pytest.mark.parametrize(
+    ("metadata", "roles", "status"),
+    [
+        ([], ("predict",), "UNAUTHENTICATED"),
+        ([("authorization", "Bearer other")], ("predict",), "UNAUTHENTICATED"),
+        (SECRET, ("label", "operate"), "PERMISSION_DENIED"),
+    ],
+)
+def test_a_stream_that_is_not_allowed_ends_as_a_call_does(
+    serve, gateway, asked, metadata, roles, status
+) -> None:
+    gateway.service.access = Access(keys(roles=roles))
+    found = refused(serve, lambda client: client.stream(asked, metadata=metadata))
+    assert found == refused(serve, lambda client: client("ModelInfer", asking(), metadata=metadata))
+    assert found[0] == status
+    assert gateway.rows == []
+    code = {"UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403}[status]
+    assert (
+        f'path="grpc ModelStreamInfer",role="",status="{code}"' in gateway.service.metrics.render().decode()
+    )
+
+
+def test_a_stream_may_ask_as_often_as_calls_may(serve, gateway) -> None:
+    gateway.service.access = Access(keys(rate=0.001))
+    got = []
+    status, message = refused(
+        serve, lambda client: client.stream([asking(), asking()], metadata=SECRET, got=got)
+    )
+    assert (status, message) == ("RESOURCE_EXHAUSTED", "key `ann` asks more than 0.001 times a second")
+    assert [one.error_message for one in got] == [""]
+
+
+def test_a_key_that_is_revoked_ends_a_stream_that_has_begun(serve, gateway) -> None:
+    gateway.service.access = Access(keys())
+
+    async def talk(client):
+        reply = message_classes()["ModelStreamInferResponse"]
+        call = client.channel.stream_stream(f"/{SERVICE}/ModelStreamInfer")(metadata=SECRET, timeout=WAIT_S)
+        await call.write(asking().SerializeToString())
+        first = reply.FromString(await call.read())
+        gateway.service.access.keys = ()
+        await call.write(asking().SerializeToString())
+        return first.error_message, (await call.code()).name
+
+    assert serve(talk) == ("", "UNAUTHENTICATED")
 
 
 def test_an_address_that_cannot_be_listened_on_is_said(gateway) -> None:

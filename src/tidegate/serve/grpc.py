@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.domain import AccessRole
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
-from tidegate.serve.access import DeniedError, bearer
+from tidegate.serve.access import Access, DeniedError, bearer
 from tidegate.serve.engine import Answered, LateError
 from tidegate.serve.grpc_server import Listening, Server, require_grpc
 from tidegate.serve.message import read_infer, render_infer
@@ -91,18 +91,28 @@ class Front:
             self._service.metrics.count(f"grpc {name}", STATUSES.get(status, 500), role, seconds=seconds)
 
     async def stream(self, requests: AsyncIterator[Message], context: "Context") -> AsyncIterator[Message]:
-        """Answer requests of a stream in their order; a bad one is told and does not end the stream."""
+        """Answer requests of a stream in their order; a bad one is told, one that is not allowed ends it."""
+        # with buckets of its own: to begin a stream is no request yet
+        await self._let_in(Access(self._service.access.keys), context)
         async for request in requests:
+            await self._let_in(self._service.access, context)
             if request is None:
                 await context.abort(_grpc_code("INVALID_ARGUMENT"), "message: no ModelInferRequest")
             yield await self._streamed(request, _call(context))
+
+    async def _let_in(self, access: Access, context: "Context") -> None:
+        """End a stream whose key does not allow its next request."""
+        try:
+            _admit(access, "ModelStreamInfer", _call(context))
+        except DeniedError as error:
+            self._service.metrics.count("grpc ModelStreamInfer", error.status, "", seconds=0.0)
+            await context.abort(_grpc_code(_code(error)), str(error))
 
     async def _streamed(self, request: Message, call: Call) -> Message:
         """One reply of a stream, counted; Triton's clients wait for the mark of the last one to a request."""
         began, status, role = time.perf_counter(), "CANCELLED", ""
         reply = message_classes()["ModelStreamInferResponse"]()
         try:
-            self._admit("ModelInfer", call)
             found, answered = await self._infer(request, call)
             reply.infer_response.CopyFrom(found)
             status, role = "OK", answered.arm.role
@@ -121,21 +131,12 @@ class Front:
         return reply
 
     async def _reply(self, name: str, request: Message | None, call: Call) -> tuple[Message, Answered | None]:
-        self._admit(name, call)
+        _admit(self._service.access, name, call)
         if request is None:
             raise UsageError("message", f"no {name}Request")
         if name == "ModelInfer":
             return await self._infer(request, call)
         return self._show(name, request), None
-
-    def _admit(self, name: str, call: Call) -> None:
-        """Raise DeniedError for a call that its key does not allow; whether a server is up anybody may ask."""
-        access = self._service.access
-        if access.is_open or name in ("ServerLive", "ServerReady"):
-            return
-        role: AccessRole = "operate" if name.startswith("Repository") else "predict"
-        token = bearer(call.metadata.get("authorization", "")) or call.metadata.get("x-api-key", "")
-        access.check(token, role, now=time.monotonic())
 
     def _show(self, name: str, request: Message) -> Message:
         """The calls that ask no model."""
@@ -174,6 +175,15 @@ class Front:
         caller = Caller(check_request_id(name), unit, time.time(), min(asked.timeout_s, call.left_s))
         answered = await service.predict(parse, caller, pinned=pinned)
         return render_infer(request.model_name, name, answered, asked), answered
+
+
+def _admit(access: Access, name: str, call: Call) -> None:
+    """Raise DeniedError for a call that its key does not allow; whether a server is up anybody may ask."""
+    if access.is_open or name in ("ServerLive", "ServerReady"):
+        return
+    role: AccessRole = "operate" if name.startswith("Repository") else "predict"
+    token = bearer(call.metadata.get("authorization", "")) or call.metadata.get("x-api-key", "")
+    access.check(token, role, now=time.monotonic())
 
 
 def _handlers(front: Front) -> "grpc.GenericRpcHandler":
