@@ -98,11 +98,15 @@ def _shorten_log() -> None:
 
 
 def _load(load: Load) -> Loadable:
+    import gc
     import importlib
 
     set_limits(load.memory)
     module = importlib.import_module(f"tidegate.registry.runtime.{FORMATS[load.format]}")
     model: Loadable = module.load(load)
+    # a model is never garbage, to look through it again and again takes longer than to ask it
+    gc.collect()
+    gc.freeze()
     return model
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import UsageError
 from tidegate.registry.runtime.graph import OPSET, finish, tensor_type
+from tidegate.registry.runtime.lean import is_linear, make_lean
 from tidegate.registry.runtime.wire import Feature, Load
 
 if TYPE_CHECKING:
@@ -36,9 +37,28 @@ class Estimator:
         self._is_named = hasattr(model, "feature_names_in_") or any(one.is_text for one in features)
         self._is_largest = False
         self._may_be_largest = _has_largest(model)
+        self._is_lean = False
+
+    def assume_finite(self) -> None:
+        """Look at the rows here instead of having scikit-learn do it, where that comes to the same."""
+        import sklearn
+
+        self._is_lean = is_linear(self._model) and not self._is_named
+        if self._is_lean:
+            sklearn.set_config(assume_finite=True)
 
     def predict(self, rows: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         """What `predict` and, if there is one, `predict_proba` say."""
+        import numpy as np
+
+        if self._is_lean and not np.isfinite(rows).all():
+            from sklearn import config_context
+
+            with config_context(assume_finite=False):
+                return self._predict(rows)
+        return self._predict(rows)
+
+    def _predict(self, rows: "np.ndarray") -> "tuple[np.ndarray, np.ndarray]":
         import numpy as np
 
         given = self._frame(rows) if self._is_named else rows
@@ -93,7 +113,10 @@ def load(load: Load) -> Estimator:
     if getattr(model, "n_jobs", None) is not None:
         # the threads that helped to train it only cost time in a call of a few rows
         model.n_jobs = 1
-    return Estimator(model, load.features, versions)
+    make_lean()
+    estimator = Estimator(model, load.features, versions)
+    estimator.assume_finite()
+    return estimator
 
 
 def _from_skops(path: Path, trust: Sequence[str]) -> Any:

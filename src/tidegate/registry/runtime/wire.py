@@ -173,7 +173,7 @@ def unpack(array: Array) -> "np.ndarray":
     """The array of a message; ValueError when its bytes are not as many as its shape says."""
     import numpy as np
 
-    if any(size < 0 for size in array.shape):
+    if min(array.shape, default=0) < 0:
         raise ValueError(f"an array of shape {list(array.shape)}")
     if math.prod(array.shape) * int(array.kind[-1]) != len(array.data):
         raise ValueError(f"{len(array.data)} bytes for an array of shape {list(array.shape)}")
