@@ -1,5 +1,6 @@
 """The gateway's security from outside: TLS, keys and their roles, secrets, ports that are taken."""
 
+import contextlib
 import datetime
 import ipaddress
 import json
@@ -317,6 +318,69 @@ def test_a_certificate_that_somebody_else_signed_is_trusted_by_the_commands(site
     run(here.root, "up")
     assert run(here.root, "predict", "--row", "[1, 2]", "--json").json["predictions"] == [1]
     assert here.ask("GET", "/healthz", **trusting(ca)).status == 200
+
+
+def test_a_renewed_certificate_is_taken_without_a_restart(site, run, tmp_path, until) -> None:
+    pair, later = make_pair(tmp_path), make_pair(tmp_path, "later")
+    here = site(*pair.settings, "workers = 2")
+    run(here.root, "up")
+    processes = [here.pid(f"gateway-{i}") for i in range(2)]
+    before = ssl.PEM_cert_to_DER_cert(pair.certificate.read_text())
+    after = ssl.PEM_cert_to_DER_cert(later.certificate.read_text())
+    assert shown(here) == {before}
+    with speaking(here, pair) as open_connection:
+        # half of it, then the certificate without its key, then both
+        text = later.certificate.read_text()
+        put(pair.certificate, text[: len(text) // 2])
+        until(lambda: said(here) == 2, seconds=5)
+        assert shown(here) == {before}
+        put(pair.certificate, text)
+        until(lambda: said(here) == 4, seconds=5)
+        assert shown(here) == {before}
+        later.key.replace(pair.key)
+        until(lambda: shown(here) == {after}, seconds=5)
+        assert said(here) == 4
+        open_connection.request("GET", "/healthz")
+        assert open_connection.getresponse().status == 200
+    assert grpc_is_live(here, pair)
+    assert run(here.root, "predict", "--row", "[1, 2]", "--json").json["predictions"] == [1]
+    assert [here.pid(f"gateway-{i}") for i in range(2)] == processes
+    assert "Traceback" not in here.log()
+
+
+def put(path: Path, text: str) -> None:
+    """All at once, so that what is told is told of this text alone."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def said(here: Site) -> int:
+    return here.log().count("; the certificate stays as it was")
+
+
+def speaking(here: Site, pair: Pair) -> Any:
+    """A connection that is open already."""
+    import http.client
+
+    connection = http.client.HTTPSConnection("127.0.0.1", here.port, timeout=PATIENCE_S, **trusting(pair))
+    connection.connect()
+    return contextlib.closing(connection)
+
+
+def shown(here: Site) -> set[bytes]:
+    """The certificates that new handshakes see, over HTTP and gRPC, of all workers by chance."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    found = set()
+    for port in (here.port, here.grpc) * 8:
+        for name in (None, "localhost"):
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as client,
+                context.wrap_socket(client, server_hostname=name) as wrapped,
+            ):
+                found.add(wrapped.getpeercert(binary_form=True) or b"")
+    return found
 
 
 # ports

@@ -111,6 +111,30 @@ def test_the_head_is_the_number_of_events(ledger: Ledger) -> None:
         assert ledger.head() == len(ledger.events()) == number
 
 
+@pytest.mark.parametrize("mode", ["wal", "delete"])
+def test_the_stamp_changes_with_what_somebody_else_writes(
+    path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    # a file system without shared memory leaves SQLite no write-ahead log
+    connect = sqlite3.connect
+    refuses = {"factory": _NoLog} if mode == "delete" else {}
+    monkeypatch.setattr(sqlite3, "connect", lambda *words, **options: connect(*words, **options, **refuses))
+    with open_ledger(path) as mine, open_ledger(path) as other:
+        for i in range(5):
+            before = mine.stamp()
+            assert mine.stamp() == before
+            # more than a page, so that the size tells where the clock of the files is coarse
+            other.append("test.happened", "s", {"i": i, "text": "x" * 5000})
+            assert mine.stamp() != before
+
+
+class _NoLog(sqlite3.Connection):
+    """A connection that stays in the mode it has."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        return super().execute(sql.replace(" = wal", ""), *values)
+
+
 @pytest.mark.parametrize("wrong", [{"n": float("nan")}, {"n": float("inf")}, {"n": object()}])
 def test_one_wrong_body_writes_none_of_the_events(ledger: Ledger, wrong: dict[str, object]) -> None:
     before = ledger.append("test.happened", "s", {})

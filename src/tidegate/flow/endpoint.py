@@ -52,12 +52,9 @@ def endpoint_of(root: Path, config: Config) -> Address:
     return address._replace(certificate=str(root / serving.tls_certificate))
 
 
-def server_context(root: Path, config: Config) -> ssl.SSLContext | None:
-    """What the endpoint speaks TLS with, None where it does not; UsageError for files that are no such pair."""
-    serving = config.serve
-    if not serving.tls_certificate:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+def make_context(root: Path, config: Config) -> ssl.SSLContext:
+    """What an endpoint with a certificate speaks TLS with; UsageError for files that are no such pair."""
+    serving, context = config.serve, ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         # nobody is there to type a passphrase
         context.load_cert_chain(root / serving.tls_certificate, root / serving.tls_key, password="")

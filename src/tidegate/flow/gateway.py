@@ -1,4 +1,4 @@
-"""One gateway worker: serves what the ledger says is live, and follows it within POLL_S.
+"""One gateway worker: serves what the ledger says is live, and follows it within `lookout.POLL_S`.
 
 Run as `python -m tidegate.flow.gateway ROOT SUPERVISOR SOCKET NAME` by the supervisor, which owns the socket.
 """
@@ -11,38 +11,37 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tidegate.domain import Role, Rollout
 from tidegate.errors import CorruptError, TidegateError
-from tidegate.flow.endpoint import server_context
+from tidegate.flow.certificate import Certificate
 from tidegate.flow.log import hidden_inputs, open_log
+from tidegate.flow.lookout import Lookout
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
 from tidegate.registry.model import Model, load_model
 from tidegate.serve import grpc
 from tidegate.serve.access import Access
 from tidegate.serve.engine import Engine
-from tidegate.serve.grpc_server import require_grpc
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
 from tidegate.serve.wire import MAX_CONNECTIONS, Front, Limits
-from tidegate.store.access import Stamp, read_keys, stamp_keys
+from tidegate.store.access import read_keys
 from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
 from tidegate.store.predictions import PredictionLog
+from tidegate.store.stamp import Stamp, stamp_of
 from tidegate.store.state import State
 
-if TYPE_CHECKING:
-    from grpc import ServerCredentials
-
-POLL_S = 0.05
-SAVE_S = 1.0
+# a little less than lookout.IDLE_S, so that every idle look saves
+SAVE_S = 0.9
 LOAD_S = 10.0
 KEPT_MODELS = 4
 MAX_FILES = 65_536
@@ -61,6 +60,7 @@ class Worker(NamedTuple):
     service: Service
     metrics: Metrics
     models: dict[str, Model]
+    certificate: Certificate | None
 
 
 def main(root: str, supervisor: str, handle: str, name: str) -> None:
@@ -86,7 +86,8 @@ def _worker(root: Path, supervisor: int, name: str) -> Worker:
     service = Service(engine, log.write_labels, config.serve, metrics)
     if config.serve.access == "keys":
         service.access = Access((), share=1 / config.serve.workers)
-    return Worker(name, supervisor, config, layout, log, engine, service, metrics, {})
+    certificate = Certificate(root, config) if config.serve.tls_certificate else None
+    return Worker(name, supervisor, config, layout, log, engine, service, metrics, {}, certificate)
 
 
 async def _serve(worker: Worker, listening: socket.socket) -> None:
@@ -105,9 +106,10 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         # what this worker took now, another one that has its model could answer
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(looked.wait(), LOAD_S)
-        await front.start(listening, server_context(worker.layout.root, worker.config))
+        proof = worker.certificate
+        await front.start(listening, proof.context if proof else None)
         if serving.grpc:
-            await calls.start(serving.grpc, _credentials(worker))
+            await calls.start(serving.grpc, proof.for_grpc() if proof else None)
         await stopping.wait()
         await asyncio.gather(front.stop(), calls.stop(serving.drain))
         following.cancel()
@@ -123,22 +125,10 @@ def _most_connections() -> int:
     return min(MAX_CONNECTIONS, max(1, files - SPARE_FILES))
 
 
-def _credentials(worker: Worker) -> "ServerCredentials | None":
-    """The same certificate for gRPC."""
-    serving = worker.config.serve
-    if not serving.tls_certificate:
-        return None
-    require_grpc()
-    from grpc import ssl_server_credentials
-
-    root = worker.layout.root
-    key, chain = (root / serving.tls_key).read_bytes(), (root / serving.tls_certificate).read_bytes()
-    return ssl_server_credentials([(key, chain)])
-
-
 async def _follow(worker: Worker, ledger: Ledger, looked: asyncio.Event) -> None:
     """Swap the route when the ledger moves, `looked` once it has; ends when the supervisor is gone."""
     state, reported, stamp = State(), 0, None
+    lookout = Lookout(_signs(worker, ledger))
     while os.getppid() == worker.supervisor:
         if ledger.head() != state.seq:
             state = ledger.follow(state)
@@ -148,22 +138,40 @@ async def _follow(worker: Worker, ledger: Ledger, looked: asyncio.Event) -> None
             _note(worker)
         _save_counts(worker)
         stamp = _read_access(worker, stamp)
+        _renew_certificate(worker)
         worker.log.rotate(time.time())
         looked.set()
-        await asyncio.sleep(POLL_S)
+        await lookout.wait()
+
+
+def _signs(worker: Worker, ledger: Ledger) -> Callable[[], object]:
+    """What tells that there is something to follow."""
+    log, access = worker.log, str(worker.layout.access)
+    if worker.config.serve.access == "open":
+        return lambda: (ledger.stamp(), log.dropped, os.getppid())
+    return lambda: (ledger.stamp(), log.dropped, os.getppid(), stamp_of(access))
 
 
 def _read_access(worker: Worker, known: Stamp) -> Stamp:
     """Know the keys as they are now, read when their file has changed; while it is damaged nobody has one."""
-    stamp = stamp_keys(worker.layout.access)
+    stamp = stamp_of(worker.layout.access)
     if worker.config.serve.access == "open" or stamp == known:
         return stamp
     try:
         worker.service.access.keys = read_keys(worker.layout.access)
     except CorruptError as error:
         worker.service.access.keys = ()
-        print(f"gateway {worker.name}: {error}; every key is refused", file=sys.stderr, flush=True)  # noqa: T201
+        _say(worker, f"{error}; every key is refused")
     return stamp
+
+
+def _renew_certificate(worker: Worker) -> None:
+    """Prove ourselves by the files as they are now; while they are no pair, as before."""
+    try:
+        if worker.certificate:
+            worker.certificate.renew()
+    except (TidegateError, OSError) as error:
+        _say(worker, f"{error}; the certificate stays as it was")
 
 
 def _save_counts(worker: Worker) -> None:
@@ -180,7 +188,7 @@ async def _swap(worker: Worker, state: State) -> None:
     try:
         route, shapes = await asyncio.to_thread(_prepare, worker, state)
     except (TidegateError, OSError) as error:
-        print(f"gateway {worker.name}: {error}; the route stays as it was", file=sys.stderr, flush=True)  # noqa: T201
+        _say(worker, f"{error}; the route stays as it was")
         return
     if route is None:
         return
@@ -229,7 +237,7 @@ def _with_canary(worker: Worker, state: State, route: Route, rollout: Rollout) -
     try:
         canary = _arm(worker, state, rollout.candidate, "canary")
     except TidegateError as error:
-        print(f"gateway {worker.name}: {error}; the canary gets no traffic", file=sys.stderr, flush=True)  # noqa: T201
+        _say(worker, f"{error}; the canary gets no traffic")
         return route
     return route._replace(canary=canary, weight=rollout.weight, salt=rollout.id)
 
@@ -263,6 +271,10 @@ def _report_gap(worker: Worker) -> bool:
     except OSError:
         return False
     return True
+
+
+def _say(worker: Worker, text: str) -> None:
+    print(f"gateway {worker.name}: {text}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

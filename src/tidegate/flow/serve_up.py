@@ -1,4 +1,4 @@
-"""The supervisor: one socket, gateway workers and, with `up`, the watcher; each is started again when it dies."""
+"""The service: one socket, gateway workers and, with `up`, the watcher, in the foreground or behind."""
 
 import errno
 import os
@@ -6,17 +6,16 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from tidegate.errors import ConflictError, TidegateError, UnavailableError
-from tidegate.flow.endpoint import Address, address_of, endpoint_of, is_public, is_ready, server_context
+from tidegate.flow.endpoint import Address, address_of, endpoint_of, is_public, is_ready, make_context
+from tidegate.flow.supervise import SUPERVISOR, supervise
 from tidegate.project import Config, load_config
-from tidegate.store.files import write_atomic
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
 from tidegate.store.lock import hold
@@ -26,10 +25,6 @@ START_S = 30.0
 # how long a worker takes to end, beside what it drains
 STOP_S = 5.0
 BIND_S = 5.0
-QUICK_DEATH_S = 10.0
-LONGEST_PAUSE_S = 5.0
-
-SUPERVISOR = "supervisor"
 
 
 class Up(NamedTuple):
@@ -89,13 +84,14 @@ def serve(root: Path, *, watch: bool, listening: Callable[[Address], None] = lam
         _require_free(config)
         listening(address)
         commands = _commands(root, bound, workers=config.serve.workers, watch=watch)
-        _supervise(layout, commands, bound, stop_s=config.serve.drain + STOP_S)
+        supervise(layout, commands, bound, stop_s=config.serve.drain + STOP_S)
 
 
 def _checked(root: Path, config: Config) -> Address:
     """The address; UsageError for settings that no worker could serve with."""
     address = endpoint_of(root, config)
-    server_context(root, config)
+    if address.certificate:
+        make_context(root, config)
     if config.serve.grpc:
         address_of(config.serve.grpc, "serve.grpc")
     return address
@@ -118,76 +114,6 @@ def _warn_if_open(config: Config, address: Address) -> None:
         print(f'warning: {found}; set serve.access = "keys"', file=sys.stderr, flush=True)  # noqa: T201
 
 
-class Child(NamedTuple):
-    """A running process of the service, how often in a row it died young, and when it may start again."""
-
-    process: "subprocess.Popen[bytes] | None"
-    born: float
-    deaths: int
-    due: float
-
-
-def _supervise(
-    layout: Layout, commands: Mapping[str, list[str]], listening: socket.socket, *, stop_s: float
-) -> None:
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
-    _empty_counts(layout)
-    _write_pid(layout, SUPERVISOR, os.getpid())
-    children = {name: Child(None, 0.0, 0, 0.0) for name in commands}
-    try:
-        while not stopping.wait(POLL_S):
-            for name, words in commands.items():
-                start = _Start(layout, name, words, listening)
-                children[name] = _keep_alive(children[name], start, now=time.monotonic())
-    finally:
-        _stop_all(children, stop_s)
-        for name in (SUPERVISOR, *commands):
-            (layout.run / f"{name}.pid").unlink(missing_ok=True)
-
-
-class _Start(NamedTuple):
-    """How to start a child."""
-
-    layout: Layout
-    name: str
-    words: list[str]
-    listening: socket.socket
-
-    def __call__(self) -> "subprocess.Popen[bytes]":
-        handles = (self.listening.fileno(),)
-        process = subprocess.Popen(self.words, pass_fds=handles, stdin=subprocess.DEVNULL)
-        _write_pid(self.layout, self.name, process.pid)
-        return process
-
-
-def _keep_alive(child: Child, start: _Start, *, now: float) -> Child:
-    """The child as it is, or after its death a new one, later each time that it dies young."""
-    if child.process is not None and child.process.poll() is None:
-        return child
-    if child.process is None:
-        return Child(start(), now, child.deaths, 0.0) if now >= child.due else child
-    deaths = child.deaths + 1 if now - child.born < QUICK_DEATH_S else 1
-    pause = min(0.1 * 2**deaths, LONGEST_PAUSE_S)
-    ended = f"{start.name} ended with exit code {child.process.returncode}"
-    print(f"{ended}, starting it again in {pause:.1f} s", file=sys.stderr, flush=True)  # noqa: T201
-    return Child(None, now, deaths, now + pause)
-
-
-def _stop_all(children: Mapping[str, Child], seconds: float) -> None:
-    running = [child.process for child in children.values() if child.process is not None]
-    for process in running:
-        process.terminate()
-    end = time.monotonic() + seconds
-    for process in running:
-        try:
-            process.wait(max(0.1, end - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 def _commands(root: Path, listening: socket.socket, *, workers: int, watch: bool) -> dict[str, list[str]]:
     """Each is told its supervisor's process, and ends when that is no longer its parent."""
     python, mine = [sys.executable, "-m"], [str(root), str(os.getpid())]
@@ -195,12 +121,6 @@ def _commands(root: Path, listening: socket.socket, *, workers: int, watch: bool
     names = [f"gateway-{i}" for i in range(workers)]
     commands = {name: [*python, "tidegate.flow.gateway", *mine, handle, name] for name in names}
     return commands | ({"watch": [*python, "tidegate.flow.watch", *mine]} if watch else {})
-
-
-def _empty_counts(layout: Layout) -> None:
-    """The workers' counts for Prometheus start from nothing."""
-    for left in layout.metrics.glob("*"):
-        left.unlink()
 
 
 @contextmanager
@@ -291,7 +211,3 @@ def _wait(is_met: Callable[[], object], seconds: float) -> bool:
             return False
         time.sleep(POLL_S / 2)
     return True
-
-
-def _write_pid(layout: Layout, name: str, process: int) -> None:
-    write_atomic(layout.run / f"{name}.pid", f"{process}\n")

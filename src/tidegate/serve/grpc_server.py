@@ -1,6 +1,7 @@
 """The server of gRPC on a port that workers share; a client that ends its loop does not end gRPC for the others."""
 
 import asyncio
+import contextlib
 import os
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 MAX_STREAMS = 256
 MAX_METADATA_BYTES = 16_384
-KEEP_S = 0.02
+KEEP_S = 5.0
 ENDING_S = 1.0
 
 
@@ -32,6 +33,7 @@ class Server:
     def __init__(self, listening: Listening) -> None:
         self._listening = listening
         self._server: grpc.aio.Server
+        self._woken = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
 
@@ -39,7 +41,7 @@ class Server:
         """Listen; the port. Raises UnavailableError when it is taken."""
         port = await self._listen()
         self._keeper = asyncio.create_task(self._keep())
-        asyncio.get_running_loop().set_exception_handler(_tell)
+        asyncio.get_running_loop().set_exception_handler(self._tell)
         return port
 
     async def stop(self, drain_s: float) -> None:
@@ -74,15 +76,25 @@ class Server:
 
     async def _keep(self) -> None:
         while True:
+            # that it ended is told to the loop at once; should that ever not come, it is seen a moment later
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), KEEP_S)
+            self._woken.clear()
             try:
-                while await self._server.wait_for_termination(KEEP_S):
-                    pass
-                return
+                if not await self._server.wait_for_termination(0):
+                    return
             except Exception:  # whatever its loop ended with
                 ended = self._server
                 await self._listen()
                 # the calls that it had taken are still answered
                 self._ending = asyncio.create_task(ended.stop(ENDING_S))
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Say what went wrong in the loop, but for what is seen to here."""
+        if isinstance(context.get("exception"), UnicodeDecodeError):
+            self._woken.set()
+        else:
+            loop.default_exception_handler(context)
 
 
 def require_grpc() -> None:
@@ -91,9 +103,3 @@ def require_grpc() -> None:
         raise missing_extra("gRPC", "serve")
     # it would write a line for every malformed header
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-
-
-def _tell(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Say what went wrong in the loop, but for what `Server` has seen to."""
-    if not isinstance(context.get("exception"), UnicodeDecodeError):
-        loop.default_exception_handler(context)

@@ -10,17 +10,6 @@ from tidegate.errors import ConflictError, CorruptError, NotFoundError
 from tidegate.store.files import write_atomic
 from tidegate.store.lock import hold
 
-Stamp = tuple[int, int, int] | None
-
-
-def stamp_keys(path: Path) -> Stamp:
-    """What changes whenever the file does; None without it."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_ctime_ns
-
 
 def read_keys(path: Path) -> tuple[AccessKey, ...]:
     """The keys in a file; none without it. Raises CorruptError for a file that is damaged."""

@@ -17,6 +17,7 @@ from tidegate.domain import Event
 from tidegate.errors import ConflictError, CorruptError, NotFoundError
 from tidegate.store.files import sha256_bytes
 from tidegate.store.lock import hold
+from tidegate.store.stamp import Stamp, stamp_of
 from tidegate.store.state import State, fold
 
 GENESIS = "0" * 64
@@ -56,8 +57,11 @@ class Verified(NamedTuple):
 class Ledger:
     """An open ledger file; use it as a context manager, in one thread."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
+        # not every file system has what SQLite's write-ahead log takes
+        mode = connection.execute("pragma journal_mode").fetchone()[0]
+        self._written = f"{path}-wal" if mode == "wal" else str(path)
 
     def __enter__(self) -> "Ledger":
         return self
@@ -120,6 +124,10 @@ class Ledger:
         """The number of the newest event, 0 before the first; cheap enough to ask 20 times a second."""
         return self._head()[0]
 
+    def stamp(self) -> Stamp:
+        """What changes when somebody writes; SQLite shows the events some time after that, when they are durable."""
+        return stamp_of(self._written)
+
     def state(self) -> State:
         """What all events together say about now."""
         return fold(self.events())
@@ -164,7 +172,7 @@ def open_ledger(path: Path, *, create: bool = True) -> Ledger:
         raise NotFoundError(path.name, "no ledger here, nothing has happened yet", hint="tidegate repro")
     # SQLite does not wait for its turn to change the journal mode, so one process at a time sets up
     with hold(path.with_name(f"{path.name}.lock"), what="ledger", wait_s=BUSY_S):
-        return Ledger(_connect(path))
+        return Ledger(_connect(path), path)
 
 
 def event_hash(event: Event) -> str:
