@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.data.contract import Column, Contract
-from tidegate.data.contract.bounds import MAX_LISTED, compile_matrix
+from tidegate.data.contract.bounds import MAX_LISTED, compile_matrix, narrow
 from tidegate.data.contract.check import check_tables
 from tidegate.data.contract.example import example_row
 from tidegate.data.contract.rows import compile_rows
@@ -340,3 +340,25 @@ def test_the_example_of_a_contract_is_a_row_that_keeps_it(tmp_path: Path) -> Non
     )  # fmt: skip
     contract = Contract("c", columns)
     assert compile_rows(contract).violations(json.loads(json.dumps(example_row(contract)))) == ()
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.sampled_from(["number", "integer"]),
+    st.booleans(),
+    st.lists(
+        st.one_of(
+            st.sampled_from([0.0, -0.0, 1.0, 0.5, 16.0, 16.5, -1.0, 7e9, math.nan, math.inf, -math.inf])
+        ),
+        min_size=3,
+        max_size=3,
+    ),
+)
+def test_a_single_row_is_looked_at_as_one_of_many(kind, is_required, cells) -> None:
+    columns = tuple(
+        Column(name, kind, is_required, "feature", (Check("range", Range(0, 16)),) if name != "c" else ())
+        for name in "abc"
+    )
+    check = narrow(compile_matrix(Contract("c", columns)), 1e9)
+    row = np.array([cells])
+    assert bool(check.suspects(row)) == bool(check.suspects(np.concatenate([row, row])))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve import engine as engines
-from tidegate.serve.engine import Answered, Engine, ModelFailedError, row_ids
+from tidegate.serve.engine import Answered, Engine, LateError, ModelFailedError, row_ids
 from tidegate.serve.predict import predict_together
 from tidegate.serve.route import choose
 
@@ -262,6 +262,88 @@ def test_a_waiter_that_is_gone_hurts_nobody(gateway, one_ask, cells) -> None:
 
     assert asyncio.run(ask()).ids == ("r2",)
     assert [row.request for row in gateway.rows] == ["r0", "r1", "r2"]
+
+
+class Process:
+    """A model's process that is asked without a thread: `told` answers what was asked last."""
+
+    def __init__(self, model) -> None:
+        self.asked: list[np.ndarray] = []
+        self.model = model
+        model.is_remote = True
+        model.ask = self.ask
+
+    def ask(self, rows, loop, done) -> bool:
+        self.asked.append(rows)
+        self._loop, self._done = loop, done
+        return True
+
+    def told(self, error: Exception | None = None) -> None:
+        found = error or self.model.predict(self.asked[-1])
+        self._loop.call_soon(self._done, found)
+
+
+@pytest.fixture
+def process(gateway) -> Process:
+    return Process(gateway.model)
+
+
+def test_a_process_is_asked_once_for_what_waits(gateway, one_ask, process) -> None:
+    async def ask() -> list[Answered]:
+        first = asyncio.create_task(gateway.engine.answer(one_ask("r0")))
+        await turns()
+        later = [asyncio.create_task(gateway.engine.answer(one_ask(f"r{i}"))) for i in (1, 2)]
+        await turns()
+        assert list(map(len, process.asked)) == [1]
+        process.told()
+        await first
+        await turns()
+        process.told()
+        return await asyncio.gather(first, *later)
+
+    assert [found.predictions for found in asyncio.run(ask())] == [["c"]] * 3
+    assert list(map(len, process.asked)) == [1, 2]
+    assert logged(gateway) == [["r0"], ["r1", "r2"]]
+    assert gateway.model.threads == ["MainThread"] * 2
+
+
+def test_requests_that_a_process_fails_on_are_asked_alone(gateway, one_ask, process) -> None:
+    async def ask() -> list[Answered | BaseException]:
+        asks = (one_ask("r0"), one_ask("r1", POISONED), one_ask("r2"))
+        waiting = asyncio.gather(*map(gateway.engine.answer, asks), return_exceptions=True)
+        await turns()
+        process.told(ValueError("cannot take 666"))
+        return await asyncio.wait_for(waiting, 5)
+
+    first, bad, last = asyncio.run(ask())
+    assert str(bad) == "model: cannot take 666"
+    assert (first.predictions, last.predictions) == (["c"], ["c"])
+    assert [(row.request, row.status) for row in gateway.rows] == [("r0", 200), ("r1", 500), ("r2", 200)]
+
+
+def test_a_process_that_is_away_is_asked_for_nobody_again(gateway, one_ask, process) -> None:
+    async def ask() -> list[Answered | BaseException]:
+        waiting = asyncio.gather(
+            *map(gateway.engine.answer, (one_ask("r0"), one_ask("r1"))), return_exceptions=True
+        )
+        await turns()
+        process.told(UnavailableError("model", "down"))
+        return await waiting
+
+    assert [str(one) for one in asyncio.run(ask())] == ["model: down"] * 2
+    assert gateway.model.calls == []
+    assert {row.status for row in gateway.rows} == {503}
+
+
+def test_nobody_waits_for_a_process_longer_than_its_deadline(gateway, one_ask, process) -> None:
+    async def ask() -> None:
+        with pytest.raises(LateError):
+            await gateway.engine.answer(one_ask("r0")._replace(deadline=0.0))
+        process.told()
+        await turns()
+
+    asyncio.run(ask())
+    assert [(row.request, row.status) for row in gateway.rows] == [("r0", 504)]
 
 
 def test_each_arm_is_one_call_and_its_rows_carry_its_role_and_digest(gateway, one_ask) -> None:

@@ -262,3 +262,25 @@ def test_the_metadata_name_every_version_that_answers(arm) -> None:
     }
     canary = arm._replace(role="canary", version=4)
     assert model_metadata(Route("digits", arm, canary, 0.1), canary)["versions"] == ["3", "4"]
+
+
+@LAW
+@given(
+    st.sampled_from(["FP32", "FP64", "FP16", "INT64", "BYTES", "X"]),
+    st.lists(st.one_of(FINITE, st.none(), st.integers(-9, 9), st.booleans()), max_size=8),
+    st.lists(st.integers(-2, 4), max_size=3),
+    st.sampled_from(["", "a", "a b"]),
+)
+def test_plain_bodies_are_read_as_all_others(tensor, datatype, cells, shape, name) -> None:
+    """A field that nobody knows keeps a body from being taken for a plain one, and says nothing."""
+    given = {"name": "input", "datatype": datatype, "shape": shape, "data": cells}
+    plain, other = ({"inputs": [one], "id": name} for one in (given, given | {"note": 1}))
+
+    def read(body: object) -> object:
+        try:
+            found = parse_infer(json.dumps(body).encode())
+        except UsageError as error:
+            return str(error)
+        return found._replace(tensors=[(*one[:3], one.values.tolist(), one.where) for one in found.tensors])
+
+    assert repr(read(plain)) == repr(read(other))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tidegate.errors import UnavailableError
-from tidegate.serve.predict import predict_together
+from tidegate.serve.predict import predict_together, read_told
 
 ROWS = [np.full((n, 3), float(n)) for n in (1, 2, 3)]
 NOT_FINITE = "answered NaN or infinity, expected numbers"
@@ -50,3 +50,21 @@ def test_a_model_whose_process_is_down_is_asked_once(model) -> None:
     model.predict = predict
     assert all(isinstance(one.error, UnavailableError) for one in predict_together(model, ROWS))
     assert calls == [6]
+
+
+def test_what_a_model_tells_of_all_requests_is_each_ones_part() -> None:
+    found = read_told((["a", "b", "b", "c", "c", "c"], np.zeros((6, 1))), ROWS)
+    assert [one.answers for one in found] == [["a"], ["b"] * 2, ["c"] * 3]
+
+
+@pytest.mark.parametrize(
+    "told", [ValueError("x"), (["a"], np.zeros((1, 1))), (["a"] * 6, np.full((6, 1), math.nan))]
+)
+def test_what_it_tells_against_several_is_said_of_none(told) -> None:
+    assert read_told(told, ROWS) is None
+    assert read_told(told if isinstance(told, Exception) else ([], np.zeros((0, 1))), ROWS[:1])[0].error
+
+
+def test_a_process_that_is_down_is_down_for_all() -> None:
+    error = UnavailableError("model", "down")
+    assert [one.error for one in read_told(error, ROWS)] == [error] * 3

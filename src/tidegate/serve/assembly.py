@@ -97,6 +97,7 @@ class Assembly:
         self._limit = budget.body_bytes
         self._heads = heads
         self._last: Head | None = None
+        self._keeps = True
         self._size = 0
         self._take = take
         self._go_on = go_on
@@ -104,7 +105,7 @@ class Assembly:
 
     def feed(self, data: bytes) -> None:
         """More bytes; HttpError 400, 413, 414 or 431 for what is no request or too large."""
-        if self.is_open:
+        if self.is_open or not self._keeps:
             self._parse(data)
             return
         end = data.find(END) + len(END)
@@ -188,10 +189,10 @@ class Assembly:
     def on_message_complete(self) -> None:
         """The request is whole."""
         self.is_open = False
-        request, keeps = self._whole(), self._parser.should_keep_alive()
-        if keeps and isinstance(request, Request):
+        request, self._keeps = self._whole(), self._parser.should_keep_alive()
+        if self._keeps and isinstance(request, Request):
             self._last = Head(request.method, request.path, request.headers, len(request.body))
-        self._take(request, keeps=keeps)
+        self._take(request, keeps=self._keeps)
 
     def _whole(self) -> Request | HttpError:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)

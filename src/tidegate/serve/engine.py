@@ -136,7 +136,8 @@ class Engine:
         job = Job(ask, arm, deliver)
         self._waiting.append(job)
         self._rows += size
-        self._run_soon(asyncio.get_running_loop())
+        if not self._is_due:
+            self._run_soon(asyncio.get_running_loop())
         return job
 
     async def answer(self, ask: Ask, *, arm: Arm | None = None) -> Answered:
@@ -197,7 +198,7 @@ class Engine:
         model = jobs[0].arm.model
         if model.is_remote:
             self._ask_remote(loop, jobs)
-        elif self.costs.expected_s(model.digest, sum(job.size for job in jobs)) > SLOW_S:
+        elif self.costs.expected_s(model.digest, _rows_of(jobs)) > SLOW_S:
             self._run_in_thread(loop, jobs, predict_together)
         else:
             self._finish(jobs, self._predict(jobs, predict_together))
@@ -264,7 +265,7 @@ class Engine:
         return results
 
     def _count(self, jobs: list[Job], seconds: float) -> None:
-        rows = sum(job.size for job in jobs)
+        rows = _rows_of(jobs)
         self._metrics.batch(jobs[0].arm.version, rows, seconds=seconds)
         self.costs.learn(jobs[0].digest, rows, seconds=seconds)
 
@@ -315,9 +316,14 @@ def _settle(future: "asyncio.Future[Answered]", found: Answered | Exception) -> 
         future.set_exception(found)
 
 
+def _rows_of(jobs: list[Job]) -> int:
+    # most requests are alone in their turn
+    return jobs[0].size if len(jobs) == 1 else sum([job.size for job in jobs])
+
+
 def _batches(jobs: list[Job]) -> list[list[Job]]:
     """Requests that go together, in their order: no batch is larger than MAX_BATCH_ROWS unless it is one request."""
-    if sum(job.size for job in jobs) <= MAX_BATCH_ROWS:
+    if _rows_of(jobs) <= MAX_BATCH_ROWS:
         return [jobs]
     found: list[list[Job]] = [[]]
     size = 0
