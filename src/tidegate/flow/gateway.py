@@ -5,6 +5,7 @@ Run as `python -m tidegate.flow.gateway ROOT SUPERVISOR SOCKET NAME` by the supe
 
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import signal
@@ -44,6 +45,7 @@ from tidegate.store.state import State
 SAVE_S = 0.9
 LOAD_S = 10.0
 KEPT_MODELS = 4
+GARBAGE = 20_000
 MAX_FILES = 65_536
 SPARE_FILES = 192
 
@@ -106,6 +108,7 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         # what this worker took now, another one that has its model could answer
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(looked.wait(), LOAD_S)
+        _settle_memory()
         proof = worker.certificate
         await front.start(listening, proof.context if proof else None)
         if serving.grpc:
@@ -115,6 +118,13 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
         following.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await following
+
+
+def _settle_memory() -> None:
+    """Look for garbage seldom, and never among what is loaded by now: requests leave none that waits for this."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def _most_connections() -> int:
