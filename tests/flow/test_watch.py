@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tidegate.domain import Label, Prediction
+from tidegate.flow.evidence import ReleaseWatch
 from tidegate.flow.judge import judge
 from tidegate.flow.plan import plan
 from tidegate.flow.release import apply, rollback
@@ -196,3 +197,40 @@ def test_rows_that_the_log_lost_are_a_ticket_until_no_more_are_lost(life: Life) 
     assert (alert.kind, alert.because[:2]) == ("log", "7 ")
     life.look()
     assert life.ledger.state().alerts == ()
+
+
+def test_rows_that_the_log_goes_on_losing_are_one_ticket_until_it_loses_none(life: Life) -> None:
+    gap = Layout(life.root).run / "gateway-0.dropped"
+    life.look()
+    gap.parent.mkdir(exist_ok=True)
+    for lost in ("7", "9"):
+        gap.write_text(lost)
+        life.look()
+        assert [alert.because[:2] for alert in life.ledger.state().alerts] == ["7 "]
+    life.look()
+    assert life.ledger.state().alerts == ()
+
+
+def test_a_window_ends_with_time_alone(life: Life) -> None:
+    life.run(2)
+    begin = life.now
+    for _ in range(5):
+        life.answer(200, shift=6.0)
+    life.watcher.tick(begin)
+    assert life.ledger.state().alerts == ()
+    life.watcher.tick(life.now + 1.5)
+    assert [alert.kind for alert in life.ledger.state().alerts] == ["drift"]
+
+
+def test_what_did_not_move_is_not_read_again(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    life.run(2)
+    life.look()
+    life.look()
+    looks = []
+    seen = ReleaseWatch.seen
+    monkeypatch.setattr(ReleaseWatch, "seen", lambda *words, **how: looks.append(1) or seen(*words, **how))
+    life.look()
+    assert looks == []
+    life.answer(1)
+    life.look()
+    assert looks == [1]

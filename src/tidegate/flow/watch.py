@@ -24,7 +24,7 @@ from tidegate.monitor.decide import Cleared, clear_on_release
 from tidegate.monitor.decide import decide as decide_alerts
 from tidegate.project import load_config
 from tidegate.rollout.decide import Move, abort, decide
-from tidegate.rollout.measure import Evidence
+from tidegate.rollout.measure import GRACE_S, Evidence
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Entry, Ledger, open_ledger
 from tidegate.store.lock import hold
@@ -44,13 +44,25 @@ class Watcher:
         self._rollout: tuple[str, RolloutWatch] | None = None
         self._release: tuple[int, ReleaseWatch] | None = None
         self._lost = _lost_rows(self._layout)
+        self._known: object = None
 
     def tick(self, now: float) -> None:
-        """Look once, and write down what follows."""
+        """Look once, and write down what follows; where nothing moved since the last time, nothing does."""
         if self._ledger.head() != self._state.seq:
             self._state = self._ledger.follow(self._state)
+        signs = self._signs(now)
+        if self._state.rollout is None and signs == self._known:
+            return
+        self._known = None
         self._steer(now)
         self._monitor(now)
+        self._known = signs
+
+    def _signs(self, now: float) -> object:
+        """Everything that a verdict about the live release may follow from; a rollout's may follow from time alone."""
+        window = float(self._release[1].settings.window) if self._release else 1.0
+        closed = int((now - GRACE_S) // window)
+        return self._state.seq, _log_files(self._layout.log), _lost_rows(self._layout), self._lost, closed
 
     def _steer(self, now: float) -> None:
         rollout = self._state.rollout
@@ -137,6 +149,16 @@ def _entry(one: Alert | Cleared) -> Entry:
     if isinstance(one, Alert):
         return Entry("alert.raised", one.subject, msgspec.to_builtins(one))
     return Entry("alert.cleared", one.subject, {"kind": one.kind})
+
+
+def _log_files(folder: Path) -> frozenset[tuple[str, int, int]] | None:
+    """The log's files, with what changes when a row is appended; None without a log, and while a file goes."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries]
+    except FileNotFoundError:
+        return None
+    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
 def _lost_rows(layout: Layout) -> int:
