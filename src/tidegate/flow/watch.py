@@ -31,6 +31,8 @@ from tidegate.store.lock import hold
 from tidegate.store.state import State
 
 TICK_S = 0.2
+# of the files that say how many rows a worker's log has lost
+GAP = ".dropped"
 
 
 class Watcher:
@@ -43,7 +45,8 @@ class Watcher:
         self._state = State()
         self._rollout: tuple[str, RolloutWatch] | None = None
         self._release: tuple[int, ReleaseWatch] | None = None
-        self._lost = _lost_rows(self._layout)
+        self._log, self._run = self._layout.log, self._layout.run
+        self._lost = _lost_rows(self._run)
         self._known: object = None
 
     def tick(self, now: float) -> None:
@@ -62,7 +65,7 @@ class Watcher:
         """Everything that a verdict about the live release may follow from; a rollout's may follow from time alone."""
         window = float(self._release[1].settings.window) if self._release else 1.0
         closed = int((now - GRACE_S) // window)
-        return self._state.seq, _log_files(self._layout.log), _lost_rows(self._layout), self._lost, closed
+        return self._state.seq, _files(self._log), _files(self._run, GAP), self._lost, closed
 
     def _steer(self, now: float) -> None:
         rollout = self._state.rollout
@@ -98,7 +101,7 @@ class Watcher:
             self._end_alerts(live)
             self._release = (live.number, watch_release(self._config, self._layout, self._state))
         watch = self._release[1]
-        lost = _lost_rows(self._layout)
+        lost = _lost_rows(self._run)
         seen = watch.seen(now, dropped=max(0, lost - self._lost))
         self._lost = lost
         alerts = self._state.alerts
@@ -151,18 +154,18 @@ def _entry(one: Alert | Cleared) -> Entry:
     return Entry("alert.cleared", one.subject, {"kind": one.kind})
 
 
-def _log_files(folder: Path) -> frozenset[tuple[str, int, int]] | None:
-    """The log's files, with what changes when a row is appended; None without a log, and while a file goes."""
+def _files(folder: Path, suffix: str = "") -> frozenset[tuple[str, int, int, int]] | None:
+    """The files of a folder, with what changes when they are written; None without it, and while a file goes."""
     try:
         with os.scandir(folder) as entries:
-            found = [(entry.name, entry.stat()) for entry in entries]
+            found = [(one.name, one.stat()) for one in entries if one.name.endswith(suffix)]
     except FileNotFoundError:
         return None
-    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+    return frozenset((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
-def _lost_rows(layout: Layout) -> int:
-    return sum(int(path.read_text() or 0) for path in layout.run.glob("*.dropped"))
+def _lost_rows(run: Path) -> int:
+    return sum(int(path.read_text() or 0) for path in run.glob(f"*{GAP}"))
 
 
 if __name__ == "__main__":
