@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from tidegate.serve.assembly import Assembly, Budget, Heads, unpack
+from tidegate.serve.busypoll import BusyPoll
 from tidegate.serve.reply import Reply, packed_body, render_head
 from tidegate.serve.request import HttpError, Request
 
@@ -53,11 +54,15 @@ class Application(Protocol):
 
 
 class Limits(NamedTuple):
-    """How large a body may be, how long a running request may take after the end, how many connections there are."""
+    """How large a body may be, how long a running request may take after the end, how many connections there are.
+
+    With `polls` the loop looks for requests instead of sleeping, while they come at once.
+    """
 
     body_bytes: int
     drain_s: float
     connections: int = MAX_CONNECTIONS
+    polls: bool = False
 
 
 class Front:
@@ -74,10 +79,12 @@ class Front:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
+        self.poll: BusyPoll
 
     async def start(self, listening: "socket", tls: "ssl.SSLContext | None" = None) -> None:
         """Accept connections of this socket."""
         self._loop = asyncio.get_running_loop()
+        self.poll = BusyPoll(self._loop, is_on=self.limits.polls)
         self._sweep()
         self._server = await self._loop.create_server(
             lambda: Connection(self, self._loop),
@@ -167,6 +174,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._assembly.is_open:
             self._since = self._loop.time()
+            self._front.poll.asked()
         try:
             self._assembly.feed(data)
         except HttpError as error:
@@ -275,6 +283,7 @@ class Connection(asyncio.Protocol):
         head = render_head(reply, len(body), coding=coding, date=self._front.date, is_last=is_last)
         self._transport.write(head if is_head else head + body)
         self._since = self._loop.time()
+        self._front.poll.replied()
         if is_last:
             self._close()
         else:
