@@ -1,7 +1,7 @@
 """What the prediction log says about the rollout in progress and about the release that is live."""
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import msgspec
@@ -9,7 +9,7 @@ import msgspec
 from tidegate.domain import Label, Prediction, Rollout, agree
 from tidegate.flow.log import hidden_inputs
 from tidegate.monitor.decide import Evidence as Seen
-from tidegate.monitor.drift import drift_features, drift_level, fold_window, start_drift
+from tidegate.monitor.drift import Drift, Feature, drift_features, drift_level, fold_window, start_drift
 from tidegate.monitor.performance import (
     BATCH,
     fold_labels,
@@ -70,11 +70,11 @@ class ReleaseWatch:
         reference = parse_reference(live.read("reference.json"))
         reference, self._columns = _logged(reference, row_columns(live.contract), hidden)
         self._drift = start_drift(reference, self.settings)
-        self._features = tuple(drift_features(self._drift))
+        self._drift_level, self._features = _drift_of(self._drift)
         self._performance = start_performance(reference, self.settings)
         self._rows: list[Prediction] = []
         self._closed = 0
-        self._answers: dict[str, Prediction] = {}
+        self._answers: dict[str, str | int | float] = {}
         self._right: list[bool] = []
 
     def seen(self, now: float, *, dropped: int) -> Seen:
@@ -85,7 +85,7 @@ class ReleaseWatch:
         self._close_windows(now)
         drift, performance = self._drift, self._performance
         return Seen(
-            drift_level=drift_level(drift),
+            drift_level=self._drift_level,
             features=self._features,
             windows=drift.windows,
             rows=drift.rows,
@@ -101,16 +101,14 @@ class ReleaseWatch:
         for row in rows:
             if row.output is not None:
                 self._rows.append(row)
-                self._answers[row.request] = row
-        for request in list(self._answers)[: max(0, len(self._answers) - MOST_WAITING)]:
+                self._answers[row.request] = row.output
+        for request in list(islice(self._answers, max(0, len(self._answers) - MOST_WAITING))):
             del self._answers[request]
 
     def _judge_labels(self, labels: Sequence[Label]) -> None:
         """Labels of this release's predictions; each prediction counts once."""
         pairs = [(self._answers.pop(label.request, None), label) for label in labels]
-        self._right += [
-            agree(row.output, label.truth) for row, label in pairs if row and row.output is not None
-        ]
+        self._right += [agree(said, label.truth) for said, label in pairs if said is not None]
         whole = len(self._right) - len(self._right) % BATCH
         for at in range(0, whole, BATCH):
             errors = self._right[at : at + BATCH].count(False)
@@ -142,7 +140,7 @@ class ReleaseWatch:
         seen = [[row.inputs[i] for i in self._columns] for row in rows]
         inputs = np.array(seen, dtype=float).reshape(len(rows), len(self._columns))
         self._drift = fold_window(self._drift, inputs, [str(row.output) for row in rows])
-        self._features = tuple(drift_features(self._drift))
+        self._drift_level, self._features = _drift_of(self._drift)
 
 
 def watch_rollout(config: Config, layout: Layout, rollout: Rollout) -> RolloutWatch:
@@ -157,6 +155,11 @@ def watch_release(config: Config, layout: Layout, state: State) -> ReleaseWatch:
     release = state.releases[-1]
     bundle = _open(config, layout, release.bundle)
     return ReleaseWatch(layout, bundle, release.at, hidden=hidden_inputs(bundle.contract, config.log))
+
+
+def _drift_of(drift: Drift) -> tuple[float, tuple[Feature, ...]]:
+    """What a window may change, and nothing else does."""
+    return drift_level(drift), tuple(drift_features(drift))
 
 
 def policy_of(bundle: Bundle) -> Config:

@@ -63,6 +63,7 @@ class Metrics:
 
     def __init__(self, folder: Path | None = None, worker: str = "") -> None:
         self.saved = 0.0
+        self._is_saved = False
         self._folder = folder
         self._worker = worker
         self._requests: dict[tuple[str, int, str], list[float]] = {}
@@ -74,6 +75,7 @@ class Metrics:
 
     def count(self, path: str, status: int, role: str, *, seconds: float) -> None:
         """One reply; `role` is "" when no model was asked."""
+        self._is_saved = False
         key = (path, status, role)
         cell = self._requests.get(key)
         if cell is None:
@@ -83,6 +85,7 @@ class Metrics:
 
     def batch(self, version: int, rows: int, *, seconds: float) -> None:
         """One call of a model."""
+        self._is_saved = False
         sizes, times = self._batches.get(version), self._predicts.get(version)
         if sizes is None or times is None:
             sizes = self._batches[version] = [0.0] * (len(BUCKETS_ROWS) + 2)
@@ -94,6 +97,7 @@ class Metrics:
 
     def breach(self, violations: "Iterable[Violation]") -> None:
         """What requests broke."""
+        self._is_saved = False
         cells = self._counters[VIOLATIONS]
         for one in violations:
             key = (one.rule, known_column(one), one.policy)
@@ -101,18 +105,22 @@ class Metrics:
 
     def note(self, *, release: int, weight: float, dropped: int) -> None:
         """What is live, and how many rows the log has lost so far."""
+        self._is_saved = False
         self._gauges |= {RELEASE: release, WEIGHT: weight}
         self._counters[DROPPED][()] = dropped
 
     def wait(self, rows: int) -> None:
         """How many rows are not answered yet."""
+        self._is_saved = self._is_saved and self._gauges.get(WAITING) == rows
         self._gauges[WAITING] = rows
 
     def save(self, now: float) -> None:
         """Leave the counts where the other workers find them; OSError when the disk is full."""
         self.saved = now
-        if self._folder:
-            write_atomic(self._folder / f"{self._worker}{SUFFIX}", msgspec.json.encode(self._snapshot(now)))
+        if not self._folder or self._is_saved:
+            return
+        write_atomic(self._folder / f"{self._worker}{SUFFIX}", msgspec.json.encode(self._snapshot(now)))
+        self._is_saved = True
 
     def render(self) -> bytes:
         """The text format of Prometheus."""
