@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tidegate.data.contract.bounds import make_slots
 from tidegate.domain import TensorSpec
@@ -42,6 +42,13 @@ NUMPY_TYPES = {
 SCORES = ("FP16", "FP32", "FP64")
 
 
+class Matrix(NamedTuple):
+    """The one tensor of real numbers that most models take: a row as it is, in this type of numpy."""
+
+    name: str
+    datatype: str
+
+
 class OnnxModel:
     """A model in memory: one inference session on one thread.
 
@@ -61,6 +68,7 @@ class OnnxModel:
         self._names = Names(labels)
         self.versions = _versions()
         self._session = session
+        self._matrix = _matrix(self.inputs)
         self._asked = _asked(session)
         self.outputs = _outputs(session, self._asked, named=bool(labels))
 
@@ -72,7 +80,12 @@ class OnnxModel:
         """
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):
             raise UsageError("model", f"takes rows of {len(self.columns)} columns, found {list(rows.shape)}")
-        given = {spec.name: cast(rows, spec) for spec in self.inputs}
+        matrix = self._matrix
+        given = (
+            {matrix.name: rows.astype(matrix.datatype, copy=False)}
+            if matrix and rows.dtype.kind != "O"
+            else {spec.name: cast(rows, spec) for spec in self.inputs}
+        )
         try:
             found = self._session.run(self._asked, given)
         except Exception as error:  # onnxruntime raises bare classes of its C layer
@@ -118,6 +131,13 @@ def _versions() -> dict[str, str]:
     return {"onnxruntime": str(onnxruntime.__version__)}
 
 
+def _matrix(inputs: Sequence[TensorSpec]) -> Matrix | None:
+    """The tensor of a model that takes rows as they are; None for what takes a closer look."""
+    one = inputs[0]
+    is_plain = len(inputs) == 1 and len(one.shape) == 2 and one.datatype in ("FP32", "FP64")
+    return Matrix(one.name, NUMPY_TYPES[one.datatype]) if is_plain else None
+
+
 def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
     """A tensor's part of the rows in its type; UsageError where whole numbers are taken and one is none."""
     import numpy as np
@@ -126,9 +146,7 @@ def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
     if spec.datatype == "BYTES":
         text = np.array(["" if cell is None else str(cell) for cell in part.flat], dtype=object)
         return text.reshape(len(rows), *spec.shape[1:])
-    numbers = part.astype("float64") if part.dtype == object else part
-    if spec.datatype in ("FP32", "FP64"):
-        return _folded(numbers.astype(NUMPY_TYPES[spec.datatype], copy=False), spec)
+    numbers = part.astype("float64") if part.dtype.kind == "O" else part
     with np.errstate(invalid="ignore", over="ignore"):
         found: np.ndarray = numbers.astype(NUMPY_TYPES[spec.datatype], copy=False)
     if spec.datatype not in SCORES and not np.array_equal(found, numbers):
@@ -220,6 +238,8 @@ def _answers(found: "list[np.ndarray]", *, n: int, name: str) -> "tuple[list[Ans
     import numpy as np
 
     first = found[0]
+    if len(found) == 2 and first.shape == (n,) and first.dtype.kind != "b":
+        return first.tolist(), found[1]
     if len(found) == 1 and first.ndim == 2 and first.shape[0] == n and first.shape[1] > 1:
         return first.argmax(axis=1).tolist(), first
     if first.shape not in ((n,), (n, 1)):
@@ -227,5 +247,5 @@ def _answers(found: "list[np.ndarray]", *, n: int, name: str) -> "tuple[list[Ans
         raise UsageError("model", f"{shape}, expected one answer each")
     flat = first if first.ndim == 1 else first[:, 0]
     # booleans are the classes 0 and 1
-    answers: list[Answer] = (flat + 0 if flat.dtype == bool else flat).tolist()
+    answers: list[Answer] = (flat + 0 if flat.dtype.kind == "b" else flat).tolist()
     return answers, found[1] if len(found) > 1 else np.empty((n, 0), dtype="float32")
