@@ -295,3 +295,24 @@ def test_answers_have_the_names_of_their_labels(packed_with, loop) -> None:
     assert told(loop, model, ONE * 7) == predicted(model, ONE * 7)
     assert told(loop, model, ONE * 7)[0] is UsageError
     model.close()
+
+
+def test_a_process_that_stays_awake_says_the_same_and_sleeps_in_the_end(start, loop) -> None:
+    model = start("return a * 2")
+    expected, said = predicted(model), []
+    for _ in range(20):
+        assert model.ask(ONE, loop, said.append, awake=True)
+        until(loop, lambda: said)
+        assert shown(said.pop()) == expected
+    state = Path(f"/proc/{model.pid}/stat")
+    until(loop, lambda: state.read_text().rpartition(")")[2].split()[0] == "S")
+    assert repr(told(loop, model)) == repr(expected)
+
+
+def test_a_process_that_stayed_awake_for_nothing_ends_with_its_socket(start, loop) -> None:
+    model, said = start("return a * 2"), []
+    assert model.ask(ONE, loop, said.append, awake=True)
+    until(loop, lambda: said)
+    model.close()
+    with pytest.raises(UnavailableError):
+        model.predict(ONE)

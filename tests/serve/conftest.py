@@ -47,7 +47,14 @@ class FakeModel:
         self.opened.set()
         self._error = error or ValueError("cannot take 666")
 
-    def ask(self, rows: np.ndarray, loop: asyncio.AbstractEventLoop, done: Callable[[Told], None]) -> bool:
+    def ask(
+        self,
+        rows: np.ndarray,
+        loop: asyncio.AbstractEventLoop,
+        done: Callable[[Told], None],
+        *,
+        awake: bool = False,
+    ) -> bool:
         """It always takes a thread."""
         return False
 

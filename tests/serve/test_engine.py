@@ -273,7 +273,7 @@ class Process:
         model.is_remote = True
         model.ask = self.ask
 
-    def ask(self, rows, loop, done) -> bool:
+    def ask(self, rows, loop, done, *, awake=False) -> bool:
         self.asked.append(rows)
         self._loop, self._done = loop, done
         return True

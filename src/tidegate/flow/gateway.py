@@ -26,7 +26,7 @@ from tidegate.registry.load import open_bundle
 from tidegate.registry.model import Model, load_model
 from tidegate.serve import grpc
 from tidegate.serve.access import Access
-from tidegate.serve.busypoll import has_spare_processor
+from tidegate.serve.busypoll import BusyPoll, has_spare_processor
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.record import Metrics
@@ -99,9 +99,9 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    polls = has_spare_processor(serving.workers)
-    limits = Limits(serving.max_body_bytes, serving.drain, _most_connections(), polls)
-    front = Front(App(worker.service), limits)
+    limits = Limits(serving.max_body_bytes, serving.drain, _most_connections())
+    worker.engine.poll = BusyPoll(is_on=has_spare_processor(serving.workers))
+    front = Front(App(worker.service), limits, worker.engine.poll)
     calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
         looked = asyncio.Event()

@@ -41,11 +41,17 @@ class Model(Protocol):
         """Answers and scores [n, classes] for rows [n, columns]."""
 
     def ask(
-        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Callable[[Told], None]"
+        self,
+        rows: "np.ndarray",
+        loop: "asyncio.AbstractEventLoop",
+        done: "Callable[[Told], None]",
+        *,
+        awake: bool = False,
     ) -> bool:
         """Ask a remote one without waiting: `done` is called later on the loop, with what `predict` gives or raises.
 
-        False, and it is never called, where that would block; then `predict` is the way.
+        `awake` says that the next rows are likely to follow at once. False, and it is never called, where that
+        would block; then `predict` is the way.
         """
 
     def close(self) -> None:

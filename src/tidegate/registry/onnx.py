@@ -93,7 +93,7 @@ class OnnxModel:
         answers, scores = _answers(found, n=len(rows), name=self._asked[0])
         return self._names.of(answers), scores
 
-    def ask(self, rows: "np.ndarray", loop: object, done: object) -> bool:
+    def ask(self, rows: "np.ndarray", loop: object, done: object, *, awake: bool = False) -> bool:
         """There is no other process to ask."""
         return False
 

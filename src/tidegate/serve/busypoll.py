@@ -8,8 +8,10 @@ import asyncio
 import os
 import time
 
-# how long to look; a client on the network takes longer, and gets a loop that sleeps
+# how long to look for the next request; a client on the network takes longer, and gets a loop that sleeps
 LOOK_S = 100e-6
+# how long for what a model in another process says, where it is known to take no longer
+MODEL_S = 500e-6
 MOST = 8
 ENOUGH = 4
 
@@ -21,43 +23,57 @@ class BusyPoll:
     where nothing comes of it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, is_on: bool) -> None:
-        self._loop = loop
+    def __init__(self, *, is_on: bool = False) -> None:
         self._is_on = is_on
         self._score = 0
+        self._hoped = 0.0
         self._until = 0.0
         self._is_looking = False
 
+    @property
+    def is_close(self) -> bool:
+        """Whether requests follow replies at once."""
+        return self._score >= ENOUGH
+
     def asked(self) -> None:
         """A request has begun to come in."""
-        if self._until:
-            if time.perf_counter() < self._until:
-                self._score = min(MOST, self._score + 1)
-            else:
-                self._missed()
-            self._until = 0.0
+        if self._hoped:
+            self._score = min(MOST, self._score + 1) if time.perf_counter() < self._hoped else self._less()
+            self._hoped = self._until = 0.0
 
-    def replied(self) -> None:
+    def replied(self, loop: asyncio.AbstractEventLoop) -> None:
         """A reply has gone out."""
-        if not self._is_on:
-            return
-        self._until = time.perf_counter() + LOOK_S
-        if self._score >= ENOUGH and not self._is_looking:
+        if self._is_on:
+            self._hoped = time.perf_counter() + LOOK_S
+            if self.is_close:
+                self._look_until(loop, self._hoped)
+
+    def await_model(self, loop: asyncio.AbstractEventLoop, expected_s: float) -> None:
+        """A model in another process was asked, the only thing that is under way."""
+        if self.is_close and 0 < expected_s < MODEL_S:
+            self._look_until(loop, time.perf_counter() + MODEL_S)
+
+    def heard_model(self) -> None:
+        """It has answered."""
+        self._until = 0.0
+
+    def _look_until(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        self._until = until
+        if not self._is_looking:
             self._is_looking = True
-            self._loop.call_soon(self._look)
+            loop.call_soon(self._look, loop)
 
-    def _look(self) -> None:
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """One turn of the loop, which takes what has come and does not wait."""
-        if self._until and time.perf_counter() >= self._until:
-            self._missed()
-            self._until = 0.0
-        if self._until:
-            self._loop.call_soon(self._look)
-        else:
-            self._is_looking = False
+        if time.perf_counter() < self._until:
+            loop.call_soon(self._look, loop)
+            return
+        self._is_looking = False
+        if self._hoped and self._until:
+            self._score, self._hoped = self._less(), 0.0
 
-    def _missed(self) -> None:
-        self._score = max(0, self._score - 2)
+    def _less(self) -> int:
+        return max(0, self._score - 2)
 
 
 def has_spare_processor(workers: int) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
+from tidegate.serve.busypoll import BusyPoll
 from tidegate.serve.costs import Costs
 from tidegate.serve.predict import (
     MAX_BATCH_ROWS,
@@ -109,6 +110,7 @@ class Engine:
         self._busy: dict[str, list[Job]] = {}
         self._is_watched = False
         self.costs = Costs()
+        self.poll = BusyPoll()
         self._is_due = False
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="predict")
         self._pools: dict[str, ThreadPoolExecutor] = {}
@@ -207,11 +209,15 @@ class Engine:
         """Ask a model's process, by a thread only where the question itself might block."""
         told = partial(self._told, loop, jobs, time.perf_counter())
         self._hold(loop, jobs)
-        if not jobs[0].arm.model.ask(join_rows([job.ask.rows for job in jobs]), loop, told):
+        rows = join_rows([job.ask.rows for job in jobs])
+        if not jobs[0].arm.model.ask(rows, loop, told, awake=self.poll.is_close):
             self._run_in_thread(loop, jobs, predict_together)
+        elif len(jobs) == 1 and not self._waiting:
+            self.poll.await_model(loop, self.costs.expected_s(jobs[0].digest, len(rows)))
 
     def _told(self, loop: asyncio.AbstractEventLoop, jobs: list[Job], began: float, told: Told) -> None:
         """A model's process has answered all of a batch, or has failed on all of it."""
+        self.poll.heard_model()
         results = read_told(told, [job.ask.rows for job in jobs])
         if results is None:
             self._run_in_thread(loop, jobs, predict_alone)

@@ -54,23 +54,20 @@ class Application(Protocol):
 
 
 class Limits(NamedTuple):
-    """How large a body may be, how long a running request may take after the end, how many connections there are.
-
-    With `polls` the loop looks for requests instead of sleeping, while they come at once.
-    """
+    """How large a body may be, how long a running request may take after the end, how many connections there are."""
 
     body_bytes: int
     drain_s: float
     connections: int = MAX_CONNECTIONS
-    polls: bool = False
 
 
 class Front:
     """A listening socket and its connections; `stop` answers what runs and then closes."""
 
-    def __init__(self, app: Application, limits: Limits) -> None:
+    def __init__(self, app: Application, limits: Limits, poll: BusyPoll | None = None) -> None:
         self.app = app
         self.limits = limits
+        self.poll = poll or BusyPoll()
         self.budget = Budget(limits.body_bytes)
         self.heads = Heads()
         self.connections: set[Connection] = set()
@@ -79,12 +76,10 @@ class Front:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop
-        self.poll: BusyPoll
 
     async def start(self, listening: "socket", tls: "ssl.SSLContext | None" = None) -> None:
         """Accept connections of this socket."""
         self._loop = asyncio.get_running_loop()
-        self.poll = BusyPoll(self._loop, is_on=self.limits.polls)
         self._sweep()
         self._server = await self._loop.create_server(
             lambda: Connection(self, self._loop),
@@ -283,7 +278,7 @@ class Connection(asyncio.Protocol):
         head = render_head(reply, len(body), coding=coding, date=self._front.date, is_last=is_last)
         self._transport.write(head if is_head else head + body)
         self._since = self._loop.time()
-        self._front.poll.replied()
+        self._front.poll.replied(self._loop)
         if is_last:
             self._close()
         else:

@@ -7,6 +7,7 @@ raises, being out of memory included, fails that request alone.
 import os
 import socket
 import sys
+import time
 import traceback
 from typing import TYPE_CHECKING, Protocol
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_LOG = 1_000_000
+LOOK_S = 300e-6
 FORMATS = {
     "skops": "estimator",
     "pickle": "estimator",
@@ -76,6 +78,22 @@ def main(handle: str, life: str) -> None:
             model, reply = _serve(request, model)
             _shorten_log()
             send(connection, reply)
+            if request.awake:
+                _look(connection)
+
+
+def _look(connection: socket.socket) -> None:
+    """Stay awake until the next question is there, or for LOOK_S."""
+    until = time.perf_counter() + LOOK_S
+    while time.perf_counter() < until:
+        try:
+            connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            continue
+        except OSError:
+            # whoever receives next is told
+            return
+        return
 
 
 def _serve(request: Request, model: Loadable | None) -> tuple[Loadable | None, Reply]:

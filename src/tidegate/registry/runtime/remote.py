@@ -81,14 +81,16 @@ class Remote:
         self._deaths = 0
         return found
 
-    def ask(self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done") -> bool:
-        """Send these rows without waiting.
+    def ask(
+        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done", *, awake: bool = False
+    ) -> bool:
+        """Send these rows without waiting; `awake` says that the next ones are likely to follow at once.
 
         `done` is called once, later, on `loop`, with what `predict` would return or the error it would raise.
         False, and `done` is never called, where that would block: many rows, another caller's turn, a process
         that is not up. Then `predict` is the way.
         """
-        data = self._frame(rows)
+        data = self._frame(rows, awake=awake)
         if not data or not self._turn.acquire(blocking=False):
             return False
         is_sent = self._up.is_set() and self._send(data, loop, partial(self._heard, loop, len(rows), done))
@@ -145,12 +147,12 @@ class Remote:
                 self._revive()
                 raise
 
-    def _frame(self, rows: "np.ndarray") -> bytes:
+    def _frame(self, rows: "np.ndarray", *, awake: bool) -> bytes:
         """The question; nothing where it is too long to go out at once, or cannot be asked at all."""
         if rows.nbytes > CHUNK:
             return b""
         try:
-            data = frame(Request(ask=pack_rows(rows, self._text)))
+            data = frame(Request(ask=pack_rows(rows, self._text), awake=awake))
         except (TypeError, ValueError):
             return b""
         return data if len(data) <= CHUNK else b""

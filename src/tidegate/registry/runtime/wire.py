@@ -98,11 +98,15 @@ class Failed(Record, frozen=True):
 
 
 class Request(Record, frozen=True):
-    """What is asked of the process: exactly one of these."""
+    """What is asked of the process: exactly one of these.
+
+    With `awake` the next question is likely to follow at once, sooner than a process is woken.
+    """
 
     load: Load | None = None
     ask: Ask | None = None
     convert: Convert | None = None
+    awake: bool = False
 
 
 class Reply(Record, frozen=True):
