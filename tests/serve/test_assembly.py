@@ -23,9 +23,11 @@ class Taken:
         self.assembly = Assembly(self.budget, heads, self._take, lambda: None)
 
     def _take(self, request: Request | HttpError, *, keeps: bool) -> None:
-        body = request.body if isinstance(request, Request) else b""
-        self.budget.give(len(body))
-        self.found.append((*request[:4], keeps) if isinstance(request, Request) else (str(request), keeps))
+        if isinstance(request, HttpError):
+            self.found.append((str(request), keeps))
+            return
+        self.budget.give(len(request.body))
+        self.found.append((request.method, request.path, request.headers, request.body, keeps))
 
     def feed(self, data: bytes) -> bool:
         """Whether these bytes are part of requests."""

@@ -162,7 +162,7 @@ def test_whatever_a_model_raises_the_request_is_answered(
     gateway, fake_model, one_ask, monkeypatch, error, message, threaded
 ) -> None:
     monkeypatch.setattr(engines, "SLOW_S", -1.0 if threaded else 1e9)
-    arm = gateway.engine.live().stable._replace(model=fake_model("d" * 64, error=error))
+    arm = msgspec.structs.replace(gateway.engine.live().stable, model=fake_model("d" * 64, error=error))
     found = asyncio.run(together(gateway, one_ask("r", POISONED), one_ask("s"), arm=arm))
     assert isinstance(found[0], ModelFailedError)
     assert str(found[0]) == message
@@ -338,7 +338,7 @@ def test_a_process_that_is_away_is_asked_for_nobody_again(gateway, one_ask, proc
 def test_nobody_waits_for_a_process_longer_than_its_deadline(gateway, one_ask, process) -> None:
     async def ask() -> None:
         with pytest.raises(LateError):
-            await gateway.engine.answer(one_ask("r0")._replace(deadline=0.0))
+            await gateway.engine.answer(msgspec.structs.replace(one_ask("r0"), deadline=0.0))
         process.told()
         await turns()
 
@@ -381,7 +381,7 @@ def test_a_request_keeps_the_arm_it_began_with(gateway, one_ask) -> None:
 
 
 def test_a_row_of_the_log_says_everything(gateway, one_ask) -> None:
-    asked = one_ask("r", (1.0, 2.0, 3.0), unit="u")._replace(flags=(("a range",),))
+    asked = msgspec.structs.replace(one_ask("r", (1.0, 2.0, 3.0), unit="u"), flags=(("a range",),))
     asyncio.run(together(gateway, asked))
     row = gateway.rows[0]
     assert row.latency_ms > 0

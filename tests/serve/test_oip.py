@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -260,7 +261,7 @@ def test_the_metadata_name_every_version_that_answers(arm) -> None:
             {"name": "scores", "datatype": "FP32", "shape": [-1, 3]},
         ],
     }
-    canary = arm._replace(role="canary", version=4)
+    canary = msgspec.structs.replace(arm, role="canary", version=4)
     assert model_metadata(Route("digits", arm, canary, 0.1), canary)["versions"] == ["3", "4"]
 
 
@@ -281,6 +282,9 @@ def test_plain_bodies_are_read_as_all_others(tensor, datatype, cells, shape, nam
             found = parse_infer(json.dumps(body).encode())
         except UsageError as error:
             return str(error)
-        return found._replace(tensors=[(*one[:3], one.values.tolist(), one.where) for one in found.tensors])
+        tensors = [
+            (one.name, one.datatype, one.shape, one.values.tolist(), one.where) for one in found.tensors
+        ]
+        return tensors, msgspec.structs.replace(found, tensors=())
 
     assert repr(read(plain)) == repr(read(other))

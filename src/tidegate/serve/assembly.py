@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import unquote
 
 import httptools
+import msgspec
 
 from tidegate.serve.request import HttpError, Packed, Request, unpacked
 
@@ -40,7 +41,7 @@ class Budget:
         self._left += size
 
 
-class Head(NamedTuple):
+class Head(msgspec.Struct, frozen=True, gc=False):
     """What a request's line and headers say: more may follow on the connection, and `size` is that of the body."""
 
     method: str
@@ -221,4 +222,4 @@ def unpack(request: Request | HttpError, budget: Budget) -> Request | HttpError:
     except HttpError as error:
         budget.give(size)
         return error
-    return request._replace(body=body)
+    return msgspec.structs.replace(request, body=body)

@@ -11,7 +11,9 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
@@ -42,7 +44,7 @@ Write = Callable[[Sequence[Prediction]], "Awaitable[None] | None"]
 Deliver = Callable[["Answered | Exception"], None]
 
 
-class Ask(NamedTuple):
+class Ask(msgspec.Struct, frozen=True, gc=False):
     """A request as the engine takes it: `rows` [n, columns], `unit` "" when its arm is not drawn by chance.
 
     `flags` are the marks of each row that the contract only flags; empty when there are none at all. At
@@ -57,7 +59,7 @@ class Ask(NamedTuple):
     deadline: float = math.inf
 
 
-class Answered(NamedTuple):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """A request's answer: ids and predictions by row, scores [rows, classes], and the arm that gave them."""
 
     ids: tuple[str, ...]

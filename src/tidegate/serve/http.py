@@ -6,8 +6,9 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import orjson
 
 from tidegate import __version__
@@ -52,7 +53,7 @@ Send = Callable[[Reply], None]
 Action = Callable[[Request, "Exchange", list[str]], "Reply | Job | None"]
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True, gc=False):
     """What a method and a path ask for: an action of App with the parts of the path, and the role that it takes."""
 
     action: str
@@ -175,7 +176,8 @@ class App:
     def _labels(self, request: Request, exchange: "Exchange", parts: list[str]) -> Reply | None:
         labels = parse_labels(request.body, at=request.at, max_rows=self._service.settings.max_rows)
         pending = self._service.label(labels)
-        kept = reply_json(202, {"accepted": len(labels)}, "/labels")._replace(request_id=exchange.name)
+        body = orjson.dumps({"accepted": len(labels)})
+        kept = Reply(202, body, "/labels", exchange.name)
         if pending is None:
             return kept
         written = asyncio.ensure_future(pending)

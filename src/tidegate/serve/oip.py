@@ -65,7 +65,7 @@ class Output(NamedTuple):
     is_binary: bool
 
 
-class Inference(NamedTuple):
+class Inference(msgspec.Struct, frozen=True, gc=False):
     """An inference request before its arm is known; `id` "" when the client gave none.
 
     `outputs` are those asked for, or none for all of them, which are then binary if `is_binary`; `timeout_s`
@@ -79,7 +79,7 @@ class Inference(NamedTuple):
     timeout_s: float = math.inf
 
 
-class Given(NamedTuple):
+class Given(msgspec.Struct, frozen=True, gc=False):
     """An output as a tensor, its values flat."""
 
     name: str
@@ -88,7 +88,7 @@ class Given(NamedTuple):
     values: list[Any]
 
 
-class Rendered(NamedTuple):
+class Rendered(msgspec.Struct, frozen=True, gc=False):
     """A reply: `json_size` is how much of the body is JSON when raw tensors follow, else None."""
 
     body: bytes

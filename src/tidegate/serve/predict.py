@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve.route import Answer, Model, Told
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 MAX_BATCH_ROWS = 1024
 
 
-class Result(NamedTuple):
+class Result(msgspec.Struct, frozen=True, gc=False):
     """What the model said to one request; `error` when it failed."""
 
     answers: list[Answer]

@@ -6,6 +6,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import msgspec
 import orjson
 
 from tidegate.domain import Role
@@ -32,7 +33,7 @@ STATUSES: dict[type[TidegateError], int] = {
 REFUSALS: tuple[type[TidegateError], ...] = (HttpError, DeniedError, *STATUSES)
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A reply; `template` names the path for metrics, `json_size` how much of the body is JSON before raw tensors."""
 
     status: int

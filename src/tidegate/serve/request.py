@@ -5,6 +5,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from tidegate.errors import TidegateError
 from tidegate.serve.parse import check_request_id
 
@@ -12,7 +14,7 @@ from tidegate.serve.parse import check_request_id
 WINDOWS = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"deflate": zlib.MAX_WBITS}
 
 
-class Request(NamedTuple):
+class Request(msgspec.Struct, frozen=True, gc=False):
     """A whole request; header names are lower case, `at` is when it had come."""
 
     method: str

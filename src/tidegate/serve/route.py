@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
+import msgspec
+
 from tidegate.domain import Role, TensorSpec
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ class Model(Protocol):
         """
 
 
-class Arm(NamedTuple):
+class Arm(msgspec.Struct, frozen=True, gc=False):
     """A bundle that takes traffic: `version` is its model version, `release` the number it answers under."""
 
     model: Model

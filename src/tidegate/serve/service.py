@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
+import msgspec
+
 from tidegate.domain import Label
 from tidegate.errors import NotFoundError, UsageError
 from tidegate.project import Serve
@@ -21,7 +23,7 @@ WriteLabels = Callable[[Sequence[Label]], "Awaitable[None] | None"]
 UNIT_LENGTH = 256
 
 
-class Caller(NamedTuple):
+class Caller(msgspec.Struct, frozen=True, gc=False):
     """Who asks: the request's id, the unit that draws its arm ("" is the id), when it came, how long it waits."""
 
     request: str

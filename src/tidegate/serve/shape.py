@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tidegate.data.contract.bounds import MAX_LISTED, MatrixCheck, Slot, compile_matrix, narrow, unfold
 from tidegate.data.contract.rules import Contract, Violation
@@ -22,7 +24,7 @@ Seen = tuple[Violation, ...]
 Where = Callable[[int], str]
 
 
-class Shape(NamedTuple):
+class Shape(msgspec.Struct, frozen=True, gc=False):
     """What the rows of one bundle must be; compiled once, when its model is loaded.
 
     `order` are the features, `width` the columns of the matrix that they make, arrays flattened. A plain
@@ -39,7 +41,7 @@ class Shape(NamedTuple):
     largest: float = LARGEST["FP64"]
 
 
-class Matrix(NamedTuple):
+class Matrix(msgspec.Struct, frozen=True, gc=False):
     """Rows as the model takes them, and what each breaks although it is served.
 
     `values` are float64 with NaN for null, or objects where a feature is text, whose null is None. `flagged`

@@ -9,7 +9,7 @@ import re
 import struct
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 
@@ -50,7 +50,7 @@ _table: dict[str, msgspec.json.Decoder[Any]] = {
 _any = msgspec.json.Decoder(list[Any])
 
 
-class Tensor(NamedTuple):
+class Tensor(msgspec.Struct, frozen=True, gc=False):
     """A named tensor: `values` are flat, float64 with NaN for null, or objects for BYTES.
 
     `where` is its place in the request, for complaints.

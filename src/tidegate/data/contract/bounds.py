@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from operator import ge, le
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
+
 from tidegate.data.contract.judge import row_checks
 from tidegate.data.contract.rows import RowCheck, compile_rows
 from tidegate.data.contract.rules import Column, Contract, Items, Range, Violation, argument_of
@@ -30,7 +32,7 @@ class Slot(NamedTuple):
     native: Callable[[float], object]
 
 
-class Ends(NamedTuple):
+class Ends(msgspec.Struct, frozen=True, gc=False):
     """The bounds of a row as plain numbers, for which Python is quicker than numpy; `are_whole` if all must be that."""
 
     low: list[float]
@@ -46,7 +48,7 @@ class Ends(NamedTuple):
         )
 
 
-class MatrixCheck(NamedTuple):
+class MatrixCheck(msgspec.Struct, frozen=True, gc=False):
     """The compiled check of a matrix [rows, width]; `low` and `high` are the smallest and largest that may be.
 
     `whole` are the columns of integers, `closer` says that some rows need more than bounds. `ends` are the
@@ -126,7 +128,7 @@ def narrow(check: MatrixCheck, largest: float) -> MatrixCheck:
     are_whole = check.whole is not None and bool(check.whole.all())
     is_short = not check.closer and len(low) <= MAX_SHORT and (check.whole is None or are_whole)
     ends = Ends(low.tolist(), high.tolist(), are_whole) if is_short else None
-    return check._replace(low=low, high=high, ends=ends)
+    return msgspec.structs.replace(check, low=low, high=high, ends=ends)
 
 
 def make_slots(contract: Contract) -> tuple[Slot, ...]:
