@@ -6,7 +6,7 @@ Times are seconds since the epoch (UTC); digests are lower-case hexadecimal SHA-
 """
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -167,7 +167,7 @@ class AccessKey(Record, frozen=True):
     at: float
 
 
-class TensorSpec(NamedTuple):
+class TensorSpec(msgspec.Struct, frozen=True, gc=False):
     """A tensor that a model takes or gives, in the words of the Open Inference Protocol.
 
     `shape` begins with -1, the rows; of an input, `start` is the column of a row where its values begin.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from tidegate.data.contract import Column, Contract
 from tidegate.domain import Label, Prediction, TensorSpec
@@ -103,7 +104,7 @@ class Gateway:
 
     def start_canary(self, weight: float) -> None:
         canary = Arm(self.canary, "canary", 4, 7)
-        self.engine.route = self.engine.live()._replace(canary=canary, weight=weight, salt="r1")
+        self.engine.route = replace(self.engine.live(), canary=canary, weight=weight, salt="r1")
 
     def ask(self, method: str, path: str, body: object = b"", **headers: str) -> Reply:
         """One request; a body that is no bytes goes as JSON, one that is a list of bytes in chunks."""

@@ -1,6 +1,7 @@
 """The OpenAPI document tells what answers, and how; the page says the same to people."""
 
 import pytest
+from msgspec.structs import replace
 
 from tidegate.serve.access import Access
 from tidegate.serve.openapi import describe, render_openapi, render_page
@@ -55,7 +56,7 @@ def test_every_route_of_the_document_is_known_to_the_front(gateway, one) -> None
 
 
 def test_the_page_lists_every_route_and_escapes_names(gateway) -> None:
-    route = gateway.service.live()._replace(endpoint="<b>")
+    route = replace(gateway.service.live(), endpoint="<b>")
     page = render_page(route)
     assert "&lt;b&gt;" in page
     assert "<b>" not in page

@@ -6,6 +6,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from tidegate.serve.route import Arm, Route, choose, position, with_version
 
@@ -82,7 +83,7 @@ def test_a_rollouts_id_of_any_length_is_a_salt(route) -> None:
 
 
 def test_without_a_canary_everybody_is_stable(route) -> None:
-    alone = route(1.0)._replace(canary=None)
+    alone = replace(route(1.0), canary=None)
     assert not any(canaries(alone, [str(number) for number in range(100)]))
 
 
@@ -95,4 +96,4 @@ def test_a_version_names_its_arm(route, version: str, role: str | None) -> None:
 
 
 def test_a_version_that_is_not_served_names_none(route) -> None:
-    assert with_version(route(0.1)._replace(canary=None), "4") is None
+    assert with_version(replace(route(0.1), canary=None), "4") is None

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from tidegate.domain import Role, Rollout
 from tidegate.errors import CorruptError, TidegateError
 from tidegate.flow.certificate import Certificate
@@ -251,7 +253,7 @@ def _with_canary(worker: Worker, state: State, route: Route, rollout: Rollout) -
     except TidegateError as error:
         _say(worker, f"{error}; the canary gets no traffic")
         return route
-    return route._replace(canary=canary, weight=rollout.weight, salt=rollout.id)
+    return replace(route, canary=canary, weight=rollout.weight, salt=rollout.id)
 
 
 def _arm(worker: Worker, state: State, digest: str, role: Role) -> Arm:

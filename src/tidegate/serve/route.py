@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import msgspec
 
@@ -76,7 +76,7 @@ class Arm(msgspec.Struct, frozen=True, gc=False):
     release: int
 
 
-class Route(NamedTuple):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """What is live right now; a change replaces the whole record.
 
     `weight` is the canary's share of units, `salt` (the rollout's id) makes each rollout's assignment its own.
