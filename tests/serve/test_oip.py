@@ -235,7 +235,7 @@ def test_answers_have_the_declared_type_or_a_wider_one(fake_model, declared, ans
     model = fake_model("s")
     model.outputs = (TensorSpec("predictions", declared, (-1,)), TensorSpec("scores", "FP64", (-1, 1)))
     given = answered(Arm(model, "stable", 3, 7), answers, [[0.1], [0.2]])
-    assert [(one.datatype, one.values) for one in answered_outputs(given)] == [
+    assert [(one.datatype, one.data) for one in answered_outputs(given)] == [
         (datatype, data),
         ("FP64", [0.1, 0.2]),
     ]

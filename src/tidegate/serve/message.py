@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import UsageError
 from tidegate.serve.engine import Answered
-from tidegate.serve.oip import Inference, Output, chosen_outputs, read_timeout, refuse_unsupported
+from tidegate.serve.oip import (
+    Inference,
+    Output,
+    answered_outputs,
+    choose_outputs,
+    read_timeout,
+    refuse_unsupported,
+)
 from tidegate.serve.parse import check_request_id
 from tidegate.serve.protobuf import message_classes
 from tidegate.serve.tensor import Tensor, check_shape, decode_raw, decode_typed, encode_raw
@@ -88,12 +95,13 @@ def render_infer(endpoint: str, request: str, answered: Answered, asked: Inferen
     reply = message_classes()["ModelInferResponse"](
         model_name=endpoint, model_version=str(answered.arm.version), id=request
     )
-    for is_binary, given in chosen_outputs(answered, asked):
+    for is_binary, given in choose_outputs(answered_outputs(answered), asked):
         tensor = reply.outputs.add(name=given.name, datatype=given.datatype, shape=given.shape)
         if is_binary:
-            reply.raw_output_contents.append(encode_raw(given.values, given.datatype))
+            reply.raw_output_contents.append(encode_raw(given.data or [], given.datatype))
         else:
             is_text = given.datatype == "BYTES"
-            cells = [str(value).encode() for value in given.values] if is_text else given.values
+            values = given.data or []
+            cells = [str(value).encode() for value in values] if is_text else values
             getattr(tensor.contents, CONTENTS[given.datatype]).extend(cells)
     return reply

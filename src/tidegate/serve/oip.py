@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
-import orjson
 
 from tidegate import __version__
 from tidegate.domain import TensorSpec
@@ -80,12 +79,22 @@ class Inference(msgspec.Struct, frozen=True, gc=False):
 
 
 class Given(msgspec.Struct, frozen=True, gc=False):
-    """An output as a tensor, its values flat."""
+    """An output as a reply has it: `data` is flat, and missing where the values follow as bytes."""
 
     name: str
-    datatype: str
     shape: tuple[int, ...]
-    values: list[Any]
+    datatype: str
+    data: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    parameters: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+
+class ReplyBody(msgspec.Struct, frozen=True, gc=False):
+    """The JSON part of an inference response."""
+
+    model_name: str
+    model_version: str
+    id: str
+    outputs: list[Given]
 
 
 class Rendered(msgspec.Struct, frozen=True, gc=False):
@@ -113,6 +122,7 @@ class PlainBody(msgspec.Struct, forbid_unknown_fields=True):
 
 _infer = msgspec.json.Decoder(InferBody)
 _plain = msgspec.json.Decoder(PlainBody)
+_encode = msgspec.json.Encoder().encode
 
 
 def parse_infer(body: bytes, json_size: int | None = None) -> Inference:
@@ -160,25 +170,24 @@ def _parse_plain(body: bytes) -> Inference | None:
 
 def render_infer(endpoint: str, request: str, answered: Answered, asked: Inference) -> Rendered:
     """The inference response."""
-    outputs: list[dict[str, Any]] = []
+    outputs = answered_outputs(answered)
     raw: list[bytes] = []
-    for is_binary, given in chosen_outputs(answered, asked):
-        shown: dict[str, Any] = {"name": given.name, "shape": given.shape, "datatype": given.datatype}
-        if is_binary:
-            raw.append(encode_raw(given.values, given.datatype))
-            shown["parameters"] = {"binary_data_size": len(raw[-1])}
-        else:
-            shown["data"] = given.values
-        outputs.append(shown)
-    version = str(answered.arm.version)
-    body = {"model_name": endpoint, "model_version": version, "id": request, "outputs": outputs}
-    head = orjson.dumps(body)
+    if asked.outputs or asked.is_binary:
+        chosen, outputs = choose_outputs(outputs, asked), []
+        for is_binary, given in chosen:
+            outputs.append(_moved(given, raw) if is_binary else given)
+    head = _encode(ReplyBody(endpoint, str(answered.arm.version), request, outputs))
     return Rendered(b"".join([head, *raw]), len(head)) if raw else Rendered(head)
 
 
-def chosen_outputs(answered: Answered, asked: Inference) -> list[tuple[bool, Given]]:
+def _moved(given: Given, raw: list[bytes]) -> Given:
+    """The output without its values, which are added to the raw tensors."""
+    raw.append(encode_raw(given.data or [], given.datatype))
+    return Given(given.name, given.shape, given.datatype, parameters={"binary_data_size": len(raw[-1])})
+
+
+def choose_outputs(given: Sequence[Given], asked: Inference) -> list[tuple[bool, Given]]:
     """The outputs to send in the order asked for, and whether each goes as raw bytes."""
-    given = answered_outputs(answered)
     if not asked.outputs:
         return [(asked.is_binary, one) for one in given]
     named = {one.name: one for one in given}
@@ -190,10 +199,10 @@ def answered_outputs(answered: Answered) -> list[Given]:
     answers, n = answered.predictions, len(answered.predictions)
     first, *rest = answered.arm.model.outputs
     kind = datatype_of(answers, first.datatype)
-    found = [Given(PREDICTIONS, kind, (n,), [*map(str, answers)] if kind == "BYTES" else answers)]
+    found = [Given(PREDICTIONS, (n,), kind, [*map(str, answers)] if kind == "BYTES" else answers)]
     if rest or answered.scores[0]:
         flat = answered.scores[0] if n == 1 else [score for row in answered.scores for score in row]
-        found.append(Given(SCORES, rest[0].datatype if rest else "FP64", (n, len(flat) // n), flat))
+        found.append(Given(SCORES, (n, len(flat) // n), rest[0].datatype if rest else "FP64", flat))
     return found
 
 
