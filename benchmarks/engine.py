@@ -59,6 +59,10 @@ class Linear:
         scores = rows @ self._weights
         return scores.argmax(axis=1).tolist(), scores
 
+    def ask(self, rows: np.ndarray, loop: object, done: object, *, awake: bool = False) -> bool:
+        """It is in this process."""
+        return False
+
 
 def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
     """What is timed, and how many requests one call of it answers."""
@@ -82,7 +86,9 @@ def make_steps(log: PredictionLog) -> dict[str, tuple[Step, int]]:
         await engine.answer(Ask("0123456789abcdef", "ann", rows, time.time()))
 
     async def ask_gateway() -> None:
-        reply = await app.answer(Request("POST", "/predict", HEADERS, BODY, time.time()))
+        replied = asyncio.get_running_loop().create_future()
+        app.answer(Request("POST", "/predict", HEADERS, BODY, time.time()), replied.set_result)
+        reply = await replied
         assert reply.status == 200
         render_head(reply, len(reply.body), date=b"")
 
