@@ -21,8 +21,9 @@ import numpy as np
 from tidegate.data.contract.rules import Check, Column, Contract, Range
 from tidegate.domain import TensorSpec
 from tidegate.project import Serve
-from tidegate.serve.engine import Ask, Engine
+from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
+from tidegate.serve.job import Ask
 from tidegate.serve.parse import parse_predict
 from tidegate.serve.record import Metrics
 from tidegate.serve.reply import render_head

@@ -14,8 +14,9 @@ from tidegate.data.contract import Column, Contract
 from tidegate.domain import Label, Prediction, TensorSpec
 from tidegate.project import Serve
 from tidegate.serve.asgi import Asgi
-from tidegate.serve.engine import Ask, Engine
+from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
+from tidegate.serve.job import Ask
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, Told
 from tidegate.serve.service import Service

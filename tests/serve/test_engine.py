@@ -10,9 +10,12 @@ from hypothesis import strategies as st
 
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve import engine as engines
-from tidegate.serve.engine import Answered, Engine, LateError, ModelFailedError, row_ids
+from tidegate.serve import runner
+from tidegate.serve.engine import Engine
+from tidegate.serve.job import Answered, LateError, ModelFailedError
 from tidegate.serve.predict import predict_together
 from tidegate.serve.route import choose
+from tidegate.serve.scribe import row_ids
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 POISONED = (0.0, 666.0, 0.0)
@@ -25,7 +28,7 @@ class PanicError(BaseException):
 @pytest.fixture
 def in_thread(monkeypatch) -> None:
     """From its second batch on, a model is taken for slow."""
-    monkeypatch.setattr(engines, "SLOW_S", 0.0)
+    monkeypatch.setattr(runner, "SLOW_S", 0.0)
 
 
 async def together(gateway, *asks, **pinned):
@@ -161,7 +164,7 @@ def test_a_bad_request_of_a_batch_fails_alone(gateway, one_ask) -> None:
 def test_whatever_a_model_raises_the_request_is_answered(
     gateway, fake_model, one_ask, monkeypatch, error, message, threaded
 ) -> None:
-    monkeypatch.setattr(engines, "SLOW_S", -1.0 if threaded else 1e9)
+    monkeypatch.setattr(runner, "SLOW_S", -1.0 if threaded else 1e9)
     arm = msgspec.structs.replace(gateway.engine.live().stable, model=fake_model("d" * 64, error=error))
     found = asyncio.run(together(gateway, one_ask("r", POISONED), one_ask("s"), arm=arm))
     assert isinstance(found[0], ModelFailedError)
@@ -212,7 +215,7 @@ def test_rows_are_logged_before_the_reply(one_ask, gateway) -> None:
 @pytest.mark.parametrize("threaded", [False, True])
 @pytest.mark.parametrize("fault", [OverflowError("too large"), OSError("gone")], ids=["value", "disk"])
 def test_an_answer_that_the_log_refuses_is_not_given(gateway, one_ask, monkeypatch, fault, threaded) -> None:
-    monkeypatch.setattr(engines, "SLOW_S", -1.0 if threaded else 1e9)
+    monkeypatch.setattr(runner, "SLOW_S", -1.0 if threaded else 1e9)
     gateway.fault = fault
     assert asyncio.run(together(gateway, one_ask("r0"), one_ask("r1"))) == [fault, fault]
     gateway.fault = None

@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
-from tidegate.serve.engine import Answered
+from tidegate.serve.job import Answered
 from tidegate.serve.message import CONTENTS, read_infer, render_infer
 from tidegate.serve.oip import Inference, Output
 from tidegate.serve.protobuf import message_classes

@@ -13,7 +13,7 @@ from tidegate import __version__
 from tidegate.data.contract import Column, Contract
 from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError
-from tidegate.serve.engine import Answered
+from tidegate.serve.job import Answered
 from tidegate.serve.oip import (
     Inference,
     Output,

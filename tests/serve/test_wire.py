@@ -328,7 +328,7 @@ def test_stopping_answers_what_runs_and_refuses_the_rest(serve, gateway, monkeyp
         gateway.model.opened.clear()
         gateway.model.entered.clear()
         for _ in range(REMEMBERED):
-            gateway.engine.costs.learn(gateway.model.digest, 1, seconds=100.0)
+            gateway.engine.runner.costs.learn(gateway.model.digest, 1, seconds=100.0)
         await client.send(request("/predict", ROW, "x-request-id: last"))
         assert await asyncio.to_thread(gateway.model.entered.wait, WAIT_S)
         stopping = asyncio.create_task(front.stop())

@@ -87,7 +87,7 @@ def _worker(root: Path, supervisor: int, name: str) -> Worker:
     config, layout = load_config(root), Layout(root)
     metrics = Metrics(layout.metrics, name)
     log = open_log(config, layout, name)
-    engine = Engine(log.write, metrics)
+    engine = Engine(log.write, metrics, BusyPoll(is_on=has_spare_processor(config.serve.workers)))
     service = Service(engine, log.write_labels, config.serve, metrics)
     if config.serve.access == "keys":
         service.access = Access((), share=1 / config.serve.workers)
@@ -102,7 +102,6 @@ async def _serve(worker: Worker, listening: socket.socket) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     limits = Limits(serving.max_body_bytes, serving.drain, _most_connections())
-    worker.engine.poll = BusyPoll(is_on=has_spare_processor(serving.workers))
     front = Front(App(worker.service), limits, worker.engine.poll)
     calls = grpc.Front(worker.service)
     with open_ledger(worker.layout.ledger) as ledger:
@@ -274,7 +273,7 @@ def _model(worker: Worker, digest: str) -> Model:
     while len(worker.models) > KEPT_MODELS:
         oldest = next(iter(worker.models))
         worker.models.pop(oldest).close()
-        worker.engine.forget(oldest)
+        worker.engine.runner.forget(oldest)
     return model
 
 

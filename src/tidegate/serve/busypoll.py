@@ -66,6 +66,8 @@ class BusyPoll:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """One turn of the loop, which takes what has come and does not wait."""
         if time.perf_counter() < self._until:
+            # whoever else wants this processor, the client or the model perhaps, goes first
+            os.sched_yield()
             loop.call_soon(self._look, loop)
             return
         self._is_looking = False

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tidegate.domain import AccessRole
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
 from tidegate.serve.access import Access, DeniedError, bearer
-from tidegate.serve.engine import Answered, LateError
 from tidegate.serve.grpc_server import Listening, Server, require_grpc
+from tidegate.serve.job import Answered, LateError
 from tidegate.serve.message import read_infer, render_infer
 from tidegate.serve.oip import model_metadata, require_outputs, server_metadata
 from tidegate.serve.parse import check_request_id

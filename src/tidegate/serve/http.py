@@ -15,8 +15,8 @@ from tidegate import __version__
 from tidegate.domain import AccessRole
 from tidegate.errors import TidegateError, UsageError
 from tidegate.serve.access import role_of, token_of
-from tidegate.serve.engine import Answered, Deliver, Job
 from tidegate.serve.invocations import parse_invocation
+from tidegate.serve.job import Answered, Deliver, Job
 from tidegate.serve.oip import (
     Rendered,
     model_metadata,

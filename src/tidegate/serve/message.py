@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tidegate.errors import UsageError
-from tidegate.serve.engine import Answered
+from tidegate.serve.job import Answered
 from tidegate.serve.oip import (
     Inference,
     Output,

@@ -12,7 +12,7 @@ import orjson
 from tidegate.domain import Role
 from tidegate.errors import NotFoundError, TidegateError, UnavailableError, UsageError
 from tidegate.serve.access import DeniedError
-from tidegate.serve.engine import LateError, ModelFailedError
+from tidegate.serve.job import LateError, ModelFailedError
 from tidegate.serve.request import HttpError
 from tidegate.serve.route import Arm
 from tidegate.serve.shape import BreachError

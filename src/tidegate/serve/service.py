@@ -11,7 +11,8 @@ from tidegate.domain import Label
 from tidegate.errors import NotFoundError, UsageError
 from tidegate.project import Serve
 from tidegate.serve.access import Access
-from tidegate.serve.engine import Answered, Ask, Deliver, Engine, Job
+from tidegate.serve.engine import Engine
+from tidegate.serve.job import Answered, Ask, Deliver, Job
 from tidegate.serve.record import Metrics
 from tidegate.serve.route import Arm, Route, choose, with_version
 from tidegate.serve.shape import BreachError, Matrix, Shape, mark

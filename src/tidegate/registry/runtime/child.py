@@ -89,6 +89,8 @@ def _look(connection: socket.socket) -> None:
         try:
             connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except BlockingIOError:
+            # whoever else wants this processor goes first
+            os.sched_yield()
             continue
         except OSError:
             # whoever receives next is told
