@@ -59,9 +59,10 @@ class Runner:
         """Ask a model's process, by a thread only where the question itself might block."""
         rows = join_rows([job.ask.rows for job in jobs])
         told = partial(self._told, loop, jobs, done, time.perf_counter())
-        if not jobs[0].arm.model.ask(rows, loop, told, awake=self._poll.is_close):
+        is_alone = is_alone and len(jobs) == 1
+        if not jobs[0].arm.model.ask(rows, loop, told, awake=is_alone and self._poll.is_close):
             self._run_in_thread(loop, jobs, done, predict_together)
-        elif is_alone and len(jobs) == 1:
+        elif is_alone:
             self._poll.await_model(loop, self.costs.expected_s(jobs[0].digest, len(rows)))
 
     def _told(
