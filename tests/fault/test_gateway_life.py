@@ -14,8 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
+from tidegate.serve.record import REQUESTS, SUFFIX, Snapshot
+from tidegate.store.layout import Layout
 from tidegate.store.predictions import read_predictions
 
 pytestmark = pytest.mark.slow
@@ -448,6 +451,8 @@ def test_two_workers_share_the_load_count_together_and_come_back(up) -> None:
     before = {name: service.pid(name) for name in names}
     n = len(load.replies) + len(asked)
     wait_until(lambda: counted(service) == n)
+    # what a worker has not left for the others by now would go with it
+    wait_until(lambda: kept(service) == n)
     os.kill(before["gateway-0"], signal.SIGKILL)
     wait_until(lambda: service.pid("gateway-0") != before["gateway-0"])
     assert service.pid("gateway-1") == before["gateway-1"]
@@ -455,6 +460,16 @@ def test_two_workers_share_the_load_count_together_and_come_back(up) -> None:
         load.wait(100)
     assert load.broken == []
     wait_until(lambda: counted(service) == n + len(load.replies))
+
+
+def kept(service: Service) -> float:
+    """The answered predictions that the workers have left in their files."""
+    snapshots = [
+        msgspec.json.decode(path.read_bytes(), type=Snapshot)
+        for path in Layout(service.root).metrics.glob(f"*{SUFFIX}")
+    ]
+    cells = [cell for one in snapshots for cell in one.histograms.get(REQUESTS, [])]
+    return sum(sum(counts[:-1]) for labels, counts in cells if labels[:2] == ("/predict", "200"))
 
 
 def counted(service: Service) -> float:
