@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from tidegate.data.contract.bounds import make_slots
 from tidegate.domain import TensorSpec
@@ -45,13 +45,6 @@ SCORES = ("FP16", "FP32", "FP64")
 Run = Callable[[Sequence[str], "Mapping[str, np.ndarray]"], "list[np.ndarray]"]
 
 
-class Matrix(NamedTuple):
-    """The one tensor of real numbers that most models take: a row as it is, in this type of numpy."""
-
-    name: str
-    datatype: str
-
-
 class OnnxModel:
     """A model in memory: one inference session on one thread.
 
@@ -85,7 +78,7 @@ class OnnxModel:
             raise UsageError("model", f"takes rows of {len(self.columns)} columns, found {list(rows.shape)}")
         matrix = self._matrix
         given = (
-            {matrix.name: rows.astype(matrix.datatype, copy=False)}
+            {matrix.name: rows.astype(NUMPY_TYPES[matrix.datatype], copy=False)}
             if matrix and rows.dtype.kind != "O"
             else {spec.name: cast(rows, spec) for spec in self.inputs}
         )
@@ -143,11 +136,11 @@ def _runner(session: "onnxruntime.InferenceSession") -> Run:
     return lambda outputs, inputs: run(outputs, inputs, None)
 
 
-def _matrix(inputs: Sequence[TensorSpec]) -> Matrix | None:
-    """The tensor of a model that takes rows as they are; None for what takes a closer look."""
+def _matrix(inputs: Sequence[TensorSpec]) -> TensorSpec | None:
+    """The one tensor of real numbers that most models take, a row as it is; None for what takes a closer look."""
     one = inputs[0]
     is_plain = len(inputs) == 1 and len(one.shape) == 2 and one.datatype in ("FP32", "FP64")
-    return Matrix(one.name, NUMPY_TYPES[one.datatype]) if is_plain else None
+    return one if is_plain else None
 
 
 def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
@@ -250,8 +243,6 @@ def _answers(found: "list[np.ndarray]", *, n: int, name: str) -> "tuple[list[Ans
     import numpy as np
 
     first = found[0]
-    if len(found) == 2 and first.shape == (n,) and first.dtype.kind != "b":
-        return first.tolist(), found[1]
     if len(found) == 1 and first.ndim == 2 and first.shape[0] == n and first.shape[1] > 1:
         return first.argmax(axis=1).tolist(), first
     if first.shape not in ((n,), (n, 1)):

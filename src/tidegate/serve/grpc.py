@@ -1,7 +1,6 @@
 """The Open Inference Protocol v2 over gRPC, behind the same service as every front."""
 
 import math
-import secrets
 import time
 import traceback
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -17,6 +16,7 @@ from tidegate.serve.oip import model_metadata, require_outputs, server_metadata
 from tidegate.serve.parse import check_request_id
 from tidegate.serve.protobuf import SERVICE, message_classes
 from tidegate.serve.repository import list_versions, load_named, unload_named
+from tidegate.serve.request import fresh_id
 from tidegate.serve.route import Arm
 from tidegate.serve.rows import tensor_rows
 from tidegate.serve.service import UNIT_LENGTH, Caller, Service
@@ -170,7 +170,7 @@ class Front:
 
         pinned = service.named(request.model_name, request.model_version)
         asked = read_infer(request)
-        name = asked.id or call.metadata.get("x-request-id") or secrets.token_hex(8)
+        name = asked.id or call.metadata.get("x-request-id") or fresh_id()
         unit = call.metadata.get(self._unit_header, "")[:UNIT_LENGTH] if self._unit_header else ""
         caller = Caller(check_request_id(name), unit, time.time(), min(asked.timeout_s, call.left_s))
         answered = await service.predict(parse, caller, pinned=pinned)

@@ -50,10 +50,15 @@ def _make_ids() -> Iterator[str]:
 _fresh_ids = _make_ids()
 
 
+def fresh_id() -> str:
+    """The id of a request whose client gave none."""
+    return next(_fresh_ids)
+
+
 def request_id(request: Request) -> str:
     """The id that the client gave, or a new one."""
     given = request.headers.get(b"x-request-id")
-    return check_request_id(given.decode("latin-1")) if given is not None else next(_fresh_ids)
+    return check_request_id(given.decode("latin-1")) if given is not None else fresh_id()
 
 
 def unpacked(packed: Packed, *, limit: int) -> bytes:

@@ -57,12 +57,7 @@ class RemoteModel:
     def ask(
         self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done", *, awake: bool = False
     ) -> bool:
-        """Send these rows without waiting; `awake` says that the next ones are likely to follow at once.
-
-        `done` is called once, later, on `loop`, with what `predict` would return or the error it would raise.
-        False, and `done` is never called, where that would block: many rows, another caller's turn, a process
-        that is not up. Then `predict` is the way.
-        """
+        """As `Remote.ask`, with the answers by their names."""
         return self.remote.ask(rows, loop, partial(self._named, done), awake=awake)
 
     def close(self) -> None:
