@@ -1,7 +1,7 @@
 """From a bundle to a model: the one loader."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from tidegate.domain import TensorSpec
 from tidegate.errors import TidegateError, UsageError
@@ -9,16 +9,13 @@ from tidegate.project.runtime import Runtime
 from tidegate.registry.columns import text_columns
 from tidegate.registry.formats import FORMATS, ONNX, RuntimeRecord, read_record
 from tidegate.registry.load import Bundle
-from tidegate.registry.named import Answer
+from tidegate.registry.named import Answer, Done
 from tidegate.registry.parity import as_rows, require_same
 
 if TYPE_CHECKING:
     import asyncio
 
     import numpy as np
-
-# what `predict` gives or raises
-Told: TypeAlias = "tuple[list[Answer], np.ndarray] | Exception"
 
 
 class Model(Protocol):
@@ -44,7 +41,7 @@ class Model(Protocol):
         self,
         rows: "np.ndarray",
         loop: "asyncio.AbstractEventLoop",
-        done: "Callable[[Told], None]",
+        done: Done,
         *,
         awake: bool = False,
     ) -> bool:

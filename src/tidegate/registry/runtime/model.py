@@ -12,7 +12,7 @@ from tidegate.project.runtime import Runtime
 from tidegate.registry.columns import row_columns, text_columns
 from tidegate.registry.formats import FORMATS, PREDICTOR, Example, RuntimeRecord, artifacts_of
 from tidegate.registry.load import Bundle
-from tidegate.registry.named import Answer, Names
+from tidegate.registry.named import Answer, Done, Names, Told
 from tidegate.registry.runtime.remote import Remote, Source
 from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import asyncio
 
     import numpy as np
-
-    from tidegate.registry.runtime.remote import Done, Outcome
 
 TRUST = "add them to runtime.trust in tidegate.toml if you know where the file comes from"
 
@@ -55,7 +53,7 @@ class RemoteModel:
         return self._names.of(answers), scores
 
     def ask(
-        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done", *, awake: bool = False
+        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: Done, *, awake: bool = False
     ) -> bool:
         """As `Remote.ask`, with the answers by their names."""
         return self.remote.ask(rows, loop, partial(self._named, done), awake=awake)
@@ -64,10 +62,10 @@ class RemoteModel:
         """End the process."""
         self.remote.close()
 
-    def _named(self, done: "Done", found: "Outcome") -> None:
+    def _named(self, done: Done, found: Told) -> None:
         done(found if isinstance(found, Exception) else self._names_of(*found))
 
-    def _names_of(self, answers: "list[Answer]", scores: "np.ndarray") -> "Outcome":
+    def _names_of(self, answers: "list[Answer]", scores: "np.ndarray") -> Told:
         try:
             return self._names.of(answers), scores
         except UsageError as error:

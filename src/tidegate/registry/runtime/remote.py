@@ -2,13 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project.runtime import Runtime
-from tidegate.registry.named import Answer
+from tidegate.registry.named import Answer, Done, Told
 from tidegate.registry.runtime.answers import answers_of, file_of
 from tidegate.registry.runtime.line import Heard, Line
 from tidegate.registry.runtime.process import FILES, DiedError, Process
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     import asyncio
 
     import numpy as np
-
-    Outcome = tuple[list[Answer], np.ndarray] | Exception
-    Done = Callable[[Outcome], None]
 
 PATIENCE = 3
 AT_ONCE = 2000
@@ -82,7 +79,7 @@ class Remote:
         return found
 
     def ask(
-        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: "Done", *, awake: bool = False
+        self, rows: "np.ndarray", loop: "asyncio.AbstractEventLoop", done: Done, *, awake: bool = False
     ) -> bool:
         """Send these rows without waiting; `awake` says that the next ones are likely to follow at once.
 
@@ -169,9 +166,7 @@ class Remote:
                 return False
         return self._line.send(data, heard, timeout=self._settings.timeout)
 
-    def _heard(
-        self, loop: "asyncio.AbstractEventLoop", n: int, done: "Done", found: Reply | Exception
-    ) -> None:
+    def _heard(self, loop: "asyncio.AbstractEventLoop", n: int, done: Done, found: Reply | Exception) -> None:
         """The end of an `ask`, whose turn this is, unless `close` has taken it."""
         if isinstance(found, Reply):
             self._turn.release()
@@ -182,7 +177,7 @@ class Remote:
             # to end a process and to clear up after it takes longer than a loop may stand still
             threading.Thread(target=self._bury, args=(loop, done, found), name="bury", daemon=True).start()
 
-    def _outcome(self, reply: Reply, n: int) -> "Outcome":
+    def _outcome(self, reply: Reply, n: int) -> Told:
         try:
             found = answers_of(reply, n)
         except UsageError as error:
@@ -190,7 +185,7 @@ class Remote:
         self._deaths = 0
         return found
 
-    def _bury(self, loop: "asyncio.AbstractEventLoop", done: "Done", error: Exception) -> None:
+    def _bury(self, loop: "asyncio.AbstractEventLoop", done: Done, error: Exception) -> None:
         died = self._process.died(error, timeout=self._settings.timeout)
         self._revive()
         self._turn.release()
