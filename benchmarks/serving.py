@@ -31,7 +31,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peers.load import Slice, Target, ask, family, memory_mb, press, pss_mb, running, wait_until_ready
+from peers.load import Slice, Target, ask, awake, family, memory_mb, press, pss_mb, running, wait_until_ready
 from peers.servers import FIRST_PORT, NEEDS, OURS, Place, set_up, version_of
 from peers.train import MODELS, SEEN
 from sklearn.datasets import load_digits
@@ -81,13 +81,10 @@ class Bench(NamedTuple):
         if not bodies.exists():
             lines = (json.dumps(target.ask(rows)) for rows in bodies_of(cell.rows))
             bodies.write_text("\n".join(lines))
-        found = press(
-            target,
-            bodies,
-            self.processes[target.server.name],
-            connections=cell.connections,
-            seconds=self.seconds,
-        )
+        process = self.processes[target.server.name]
+        with awake(process):
+            ask(target, bodies_of(1)[0])
+            found = press(target, bodies, process, connections=cell.connections, seconds=self.seconds)
         for path in target.server.spool.glob("*") if target.server.spool else ():
             path.unlink()
         return found
@@ -115,7 +112,8 @@ def main() -> int:
                 began = time.monotonic()
                 processes[name] = stack.enter_context(running(target.server))
                 ready[name] = wait_until_ready(target, bodies_of(1)[0], began)
-            check_answers(target)
+            with awake(processes[name]):
+                check_answers(target)
         cells = [Cell(*one) for one in itertools.product(chosen.models, chosen.rows, chosen.connections)]
         found = race(Bench(targets, processes, place.folder, chosen.seconds), cells, rounds=chosen.rounds)
         _print_speed(targets, cells, found)

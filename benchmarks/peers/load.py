@@ -71,12 +71,13 @@ def running(server: Server) -> Iterator[int]:
     finally:
         tree = family(process.pid)
         process.send_signal(signal.SIGTERM)
+        _tell(process.pid, signal.SIGCONT)
         try:
             process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             process.kill()
         for one in tree:
-            _kill(one)
+            _send(one, signal.SIGKILL)
         process.wait()
 
 
@@ -135,6 +136,16 @@ def press(target: Target, bodies: Path, process: int, *, connections: int, secon
     )
 
 
+@contextmanager
+def awake(process: int) -> Iterator[None]:
+    """A turn of a server that sleeps otherwise, so that what it does while idle costs nobody else anything."""
+    _tell(process, signal.SIGCONT)
+    try:
+        yield
+    finally:
+        _tell(process, signal.SIGSTOP)
+
+
 def family(process: int) -> list[int]:
     """The process and all that it started, as far as they live."""
     parents = {}
@@ -176,6 +187,12 @@ def _stat(path: Path) -> list[str]:
         return []
 
 
-def _kill(process: int) -> None:
+def _tell(process: int, what: signal.Signals) -> None:
+    """Send a signal to the whole family."""
+    for one in family(process):
+        _send(one, what)
+
+
+def _send(process: int, what: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        os.kill(process, signal.SIGKILL)
+        os.kill(process, what)

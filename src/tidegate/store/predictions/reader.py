@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from tidegate.domain import Label, Prediction
+from tidegate.store.predictions.entry import row_ids
 from tidegate.store.predictions.files import (
     LABELS,
     PREDICTIONS,
@@ -20,7 +21,7 @@ from tidegate.store.predictions.files import (
     reading,
 )
 from tidegate.store.predictions.frames import is_damaged, read_frames
-from tidegate.store.predictions.rows import Row, Search, decode
+from tidegate.store.predictions.rows import Row, Search, decode, decode_entries
 
 Cursor = Mapping[str, int]
 
@@ -102,7 +103,8 @@ def _found(file: LogFile, search: Search) -> list[Prediction]:
 
 def _requests(path: Path) -> Iterator[str]:
     payloads = (frame.payload for frame in read_frames(path) if frame.payload)
-    return (row.request for payload in payloads for row in decode(payload, Prediction))
+    entries = (entry for payload in payloads for entry in decode_entries(payload))
+    return (name for entry in entries for name in row_ids(entry.request, entry.n))
 
 
 def _read(folder: Path, stream: str, kind: type[Row], cursor: Cursor) -> tuple[list[Row], Cursor]:

@@ -2,24 +2,24 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import msgspec
+from msgspec.structs import replace
 
-from tidegate.domain import Prediction
+from tidegate.store.predictions.entry import Entry, without
 
 
 def redact(
-    rows: Sequence[Prediction], masks: Mapping[str, frozenset[int]], *, unit_key: bytes = b""
-) -> Sequence[Prediction]:
-    """The rows without the inputs that their bundle's mask hides, and with `unit_key` with hashed units."""
-    if not unit_key and not any(masks.get(row.bundle) for row in rows):
-        return rows
-    return [_redacted(row, masks.get(row.bundle, frozenset()), unit_key) for row in rows]
+    entries: Sequence[Entry], masks: Mapping[str, frozenset[int]], *, unit_key: bytes = b""
+) -> Sequence[Entry]:
+    """The entries without the inputs that their bundle's mask hides, and with `unit_key` with hashed units."""
+    if not unit_key and not any(masks.get(entry.bundle) for entry in entries):
+        return entries
+    return [_redacted(entry, masks.get(entry.bundle, frozenset()), unit_key) for entry in entries]
 
 
-def _redacted(row: Prediction, mask: frozenset[int], unit_key: bytes) -> Prediction:
-    inputs = tuple(None if i in mask else value for i, value in enumerate(row.inputs)) if mask else row.inputs
-    unit = hash_unit(unit_key, row.unit) if unit_key and row.unit else row.unit
-    return msgspec.structs.replace(row, inputs=inputs, unit=unit)
+def _redacted(entry: Entry, mask: frozenset[int], unit_key: bytes) -> Entry:
+    if unit_key and entry.unit:
+        entry = replace(entry, unit=hash_unit(unit_key, entry.unit))
+    return without(entry, mask) if mask else entry
 
 
 def hash_unit(key: bytes, unit: str) -> str:

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tidegate.domain import Label, Prediction
+from tidegate.store.predictions.entry import Entry, rows_of
 from tidegate.store.predictions.files import LABELS, PREDICTIONS
 
 Row = TypeVar("Row", Prediction, Label)
@@ -12,6 +13,8 @@ Row = TypeVar("Row", Prediction, Label)
 KINDS: dict[str, type[Prediction] | type[Label]] = {PREDICTIONS: Prediction, LABELS: Label}
 
 NO_ROWS = msgspec.msgpack.encode([])
+
+_entries = msgspec.msgpack.Decoder(list[Entry])
 
 
 class Search(NamedTuple):
@@ -24,8 +27,15 @@ class Search(NamedTuple):
 
 def decode(payload: bytes, kind: type[Row]) -> list[Row]:
     """The rows in a frame's payload."""
+    if kind is Prediction:
+        return [row for entry in decode_entries(payload) for row in rows_of(entry)]  # type: ignore[misc]
     rows: list[Row] = msgspec.msgpack.decode(payload, type=list[kind])  # type: ignore[valid-type]
     return rows
+
+
+def decode_entries(payload: bytes) -> list[Entry]:
+    """The requests in the payload of a frame of predictions."""
+    return _entries.decode(payload)
 
 
 def decode_stream(payload: bytes, stream: str) -> list[Prediction] | list[Label]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from tidegate.domain import Label, Prediction
+from tidegate.domain import Label
+from tidegate.store.predictions.entry import Entry
 from tidegate.store.predictions.files import LABELS, PREDICTIONS, open_segment
 from tidegate.store.predictions.frames import make_frame
 from tidegate.store.predictions.redact import redact
@@ -70,18 +71,19 @@ class PredictionLog:
         self._masks[bundle] = frozenset(positions)
         self._hides = bool(self._keeping.unit_key) or any(self._masks.values())
 
-    def write(self, rows: Sequence[Prediction]) -> "asyncio.Future[None] | None":
+    def write(self, entries: Sequence[Entry]) -> "asyncio.Future[None] | None":
         """Append predictions as one frame; when this returns they survive the death of the process.
 
         What it returns ends when they survive a power cut too; None when there is nothing to wait for.
         """
         if self._hides:
-            rows = redact(rows, self._masks, unit_key=self._keeping.unit_key)
-        return self._write(PREDICTIONS, rows)
+            entries = redact(entries, self._masks, unit_key=self._keeping.unit_key)
+        n = entries[0].n if len(entries) == 1 else sum([entry.n for entry in entries])
+        return self._write(PREDICTIONS, entries, n)
 
     def write_labels(self, rows: Sequence[Label]) -> "asyncio.Future[None] | None":
         """Append late labels as one frame, as `write`."""
-        return self._write(LABELS, rows)
+        return self._write(LABELS, rows, len(rows))
 
     def rotate(self, now: float) -> None:
         """Close segments that are old enough, so that they can be compacted although nobody writes."""
@@ -97,11 +99,12 @@ class PredictionLog:
             self._sync.close()
 
     def _write(
-        self, stream: str, rows: Sequence[Prediction] | Sequence[Label]
+        self, stream: str, items: Sequence[Entry] | Sequence[Label], n: int
     ) -> "asyncio.Future[None] | None":
-        if not rows:
+        """Append what holds `n` rows."""
+        if not items:
             return None
-        frame = make_frame(self._encode(rows))
+        frame = make_frame(self._encode(items))
         try:
             segment = self._segment(stream)
             written = os.write(segment.handle, frame)
@@ -109,9 +112,9 @@ class PredictionLog:
                 os.ftruncate(segment.handle, segment.size)
                 raise OSError("the disk is full")
         except OSError as error:
-            self._drop(len(rows), error)
+            self._drop(n, error)
             return None
-        waiting = self._sync.note(segment.handle, len(rows)) if self._sync else None
+        waiting = self._sync.note(segment.handle, n) if self._sync else None
         segment.size += written
         if segment.size >= SEGMENT_BYTES or time.time() - segment.born >= self._keeping.rotate_s:
             self._leave(stream)
