@@ -81,7 +81,11 @@ def _checked(answers: list[Answer], scores: "np.ndarray", n: int) -> list[list[f
     listed: list[list[float]] = scores.tolist()
     # for one row a look at its numbers is quicker than a call of numpy
     is_finite = all(map(math.isfinite, listed[0])) if len(listed) == 1 else np.isfinite(scores).all()
-    if not is_finite or any(isinstance(answer, float) and not math.isfinite(answer) for answer in answers):
+    if not is_finite or (float in map(type, answers) and not _are_finite(answers)):
         # JSON has neither, and a rollout must see that the model failed
         raise TidegateError("", "answered NaN or infinity, expected numbers")
     return listed
+
+
+def _are_finite(answers: list[Answer]) -> bool:
+    return all(math.isfinite(answer) for answer in answers if isinstance(answer, float))

@@ -4,7 +4,7 @@ import re
 import zlib
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import msgspec
 import orjson
@@ -25,7 +25,8 @@ REFUSED = re.compile(rb";\s*q=0(\.0*)?\s*$")
 STATUS_LINES = {int(one): b"HTTP/1.1 %d %b\r\n" % (one, one.phrase.encode()) for one in HTTPStatus} | {
     499: b"HTTP/1.1 499 Gone\r\n"
 }
-
+# an arm without its model, which nobody must keep for longer than it is served: its release, digest and role
+ArmName: TypeAlias = tuple[int, str, Role]
 
 STATUSES: dict[type[TidegateError], int] = {
     UnavailableError: 503, LateError: 504, NotFoundError: 404, UsageError: 400, ModelFailedError: 500,
@@ -44,14 +45,6 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     content_type: bytes = JSON
     allow: str = ""
     json_size: int | None = None
-
-
-class ArmName(NamedTuple):
-    """An arm without its model, which nobody must keep for longer than it is served."""
-
-    release: int
-    digest: str
-    role: Role
 
 
 def reply_json(status: int, body: Any, template: str) -> Reply:
@@ -97,7 +90,7 @@ def render_head(reply: Reply, size: int, *, date: bytes, coding: bytes = b"", is
 
 
 def _arm_name(arm: Arm | None) -> ArmName | None:
-    return None if arm is None else ArmName(arm.release, arm.model.digest, arm.role)
+    return None if arm is None else (arm.release, arm.model.digest, arm.role)
 
 
 def _rare_headers(reply: Reply, coding: bytes) -> list[tuple[bytes, bytes]]:
@@ -120,11 +113,12 @@ def _kind_headers(kind: bytes, arm: ArmName | None) -> tuple[tuple[bytes, bytes]
     """The headers that are the same for most replies: what it is, and who answered."""
     if arm is None:
         return ((b"content-type", kind),)
+    release, digest, role = arm
     return (
         (b"content-type", kind),
-        (b"x-tidegate-release", str(arm.release).encode()),
-        (b"x-tidegate-bundle", arm.digest.encode()),
-        (b"x-tidegate-role", arm.role.encode()),
+        (b"x-tidegate-release", str(release).encode()),
+        (b"x-tidegate-bundle", digest.encode()),
+        (b"x-tidegate-role", role.encode()),
     )
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -40,19 +40,15 @@ class HttpError(TidegateError):
         self.allow = allow
 
 
-def _make_ids() -> Iterator[str]:
-    """Ids at random, 64 bits each; the system is asked for many at once."""
-    while True:
-        digits = secrets.token_hex(8 * 256)
-        yield from (digits[i : i + 16] for i in range(0, len(digits), 16))
-
-
-_fresh_ids = _make_ids()
+_fresh_ids: list[str] = []
 
 
 def fresh_id() -> str:
-    """The id of a request whose client gave none."""
-    return next(_fresh_ids)
+    """The id of a request whose client gave none: 64 bits at random, for which the system is asked many at once."""
+    if not _fresh_ids:
+        digits = secrets.token_hex(8 * 256)
+        _fresh_ids.extend(digits[i : i + 16] for i in range(0, len(digits), 16))
+    return _fresh_ids.pop()
 
 
 def request_id(request: Request) -> str:
