@@ -9,6 +9,7 @@ from tidegate.domain import TensorSpec
 from tidegate.errors import UsageError, missing_extra
 from tidegate.registry.columns import require_numbers, row_columns
 from tidegate.registry.load import CONTRACT, Bundle
+from tidegate.registry.lone import Lone, make_lone
 from tidegate.registry.named import Answer, Names
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class OnnxModel:
         self._run = _runner(session)
         self._matrix = _matrix(self.inputs)
         self._asked = _asked(session)
+        self._lone = _lone(session, self._matrix, self._asked)
         self.outputs = _outputs(session, self._asked, named=bool(labels))
 
     def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
@@ -76,16 +78,8 @@ class OnnxModel:
         """
         if rows.ndim != 2 or rows.shape[1] != len(self.columns):
             raise UsageError("model", f"takes rows of {len(self.columns)} columns, found {list(rows.shape)}")
-        matrix = self._matrix
-        given = (
-            {matrix.name: rows.astype(NUMPY_TYPES[matrix.datatype], copy=False)}
-            if matrix and rows.dtype.kind != "O"
-            else {spec.name: cast(rows, spec) for spec in self.inputs}
-        )
-        try:
-            found = self._run(self._asked, given)
-        except Exception as error:  # onnxruntime raises bare classes of its C layer
-            raise UsageError("model", f"failed on these rows: {' '.join(str(error).split())}") from None
+        is_lone = len(rows) == 1 and rows.dtype.kind != "O"
+        found = (self._lone.run(rows) if self._lone and is_lone else None) or self._given(rows)
         answers, scores = _answers(found, n=len(rows), name=self._asked[0])
         return self._names.of(answers), scores
 
@@ -95,6 +89,19 @@ class OnnxModel:
 
     def close(self) -> None:
         """Nothing to end: the session goes with this object."""
+
+    def _given(self, rows: "np.ndarray") -> "list[np.ndarray]":
+        """The outputs for rows [n, columns]."""
+        matrix = self._matrix
+        given = (
+            {matrix.name: rows.astype(NUMPY_TYPES[matrix.datatype], copy=False)}
+            if matrix and rows.dtype.kind != "O"
+            else {spec.name: cast(rows, spec) for spec in self.inputs}
+        )
+        try:
+            return self._run(self._asked, given)
+        except Exception as error:  # onnxruntime raises bare classes of its C layer
+            raise UsageError("model", f"failed on these rows: {' '.join(str(error).split())}") from None
 
 
 def load_onnx(bundle: Bundle, *, labels: Sequence[str]) -> OnnxModel:
@@ -141,6 +148,17 @@ def _matrix(inputs: Sequence[TensorSpec]) -> TensorSpec | None:
     one = inputs[0]
     is_plain = len(inputs) == 1 and len(one.shape) == 2 and one.datatype in ("FP32", "FP64")
     return one if is_plain else None
+
+
+def _lone(
+    session: "onnxruntime.InferenceSession", matrix: TensorSpec | None, asked: Sequence[str]
+) -> Lone | None:
+    import numpy as np
+
+    if matrix is None:
+        return None
+    row = np.zeros((1, matrix.width), dtype=NUMPY_TYPES[matrix.datatype])
+    return make_lone(session, matrix.name, asked, row)
 
 
 def cast(rows: "np.ndarray", spec: TensorSpec) -> "np.ndarray":
