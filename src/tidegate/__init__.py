@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False  # `typing` itself would cost more than all else that `tidegate --version` does
 if TYPE_CHECKING:
-    from tidegate.predictor import Predictor
+    from tidegate.domain.predictor import Predictor
 
 __all__ = ["Predictor", "__version__"]
 
@@ -13,6 +13,6 @@ def __getattr__(name: str) -> object:
     """The public class, imported when it is asked for."""
     if name != "Predictor":
         raise AttributeError(f"module `tidegate` has no attribute `{name}`")
-    from tidegate.predictor import Predictor
+    from tidegate.domain.predictor import Predictor
 
     return Predictor

@@ -17,7 +17,7 @@ from tidegate.data.contract import Column, Contract, render_contract
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project import Bytes, Runtime, Seconds
 from tidegate.registry.load import Bundle, open_bundle
-from tidegate.registry.model import Model, load_model
+from tidegate.registry.model import LoadedModel, load_model
 from tidegate.registry.pack import pack
 
 PATIENCE_S = 60
@@ -52,7 +52,7 @@ HARMS = {
     "garbage": "[os.write(n, b'nonsense' * 9) for n in range(3, 64) if 'socket' in link(n)]",
 }
 
-Load = Callable[..., Model]
+Load = Callable[..., LoadedModel]
 
 
 @pytest.fixture
@@ -76,9 +76,9 @@ def bundle(tmp_path) -> Callable[[dict[str, bytes], str, str], Bundle]:
 @pytest.fixture
 def load(bundle) -> Iterator[Load]:
     """Load a predictor that does this harm when it is asked with the poisoned row."""
-    loaded: list[Model] = []
+    loaded: list[LoadedModel] = []
 
-    def make(harm: str, settings: Runtime = SETTINGS) -> Model:
+    def make(harm: str, settings: Runtime = SETTINGS) -> LoadedModel:
         files = {"predictor.py": CLASS.replace("HARM", harm).encode()}
         loaded.append(load_model(bundle(files, "predictor", "Own"), settings=settings))
         return loaded[-1]
@@ -91,14 +91,14 @@ def load(bundle) -> Iterator[Load]:
 class Asker:
     """Asks a model again and again in a thread of its own, and keeps what was wrong."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         self.wrong: list[object] = []
         self.answers = 0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask, args=(model,))
         self._thread.start()
 
-    def _ask(self, model: Model) -> None:
+    def _ask(self, model: LoadedModel) -> None:
         while not self._over.is_set():
             try:
                 found = model.predict(ROWS)[0]
@@ -113,7 +113,7 @@ class Asker:
         self._thread.join()
 
 
-def ask_until_back(model: Model) -> list[object]:
+def ask_until_back(model: LoadedModel) -> list[object]:
     until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         try:

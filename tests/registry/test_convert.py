@@ -17,7 +17,7 @@ from tidegate.project import Config, parse_config
 from tidegate.registry.convert import Shipped, ship_model
 from tidegate.registry.formats import RuntimeRecord
 from tidegate.registry.load import open_bundle
-from tidegate.registry.model import Model, load_model
+from tidegate.registry.model import LoadedModel, load_model
 from tidegate.registry.pack import pack
 
 RANDOM = np.random.default_rng(7)
@@ -48,7 +48,7 @@ class Case:
     def ship(self, config: Config) -> Shipped:
         return ship_model(config, self.root, contract=render_contract(self.contract).encode())
 
-    def load(self, shipped: Shipped, config: Config) -> Model:
+    def load(self, shipped: Shipped, config: Config) -> LoadedModel:
         """The model of the bundle of these parts."""
         own = {"contract.odcs.yaml": render_contract(self.contract).encode(), "labels.json": b"[]"}
         bundles, keys = self.root / "bundles", self.root / "keys"

@@ -16,7 +16,7 @@ from tidegate.errors import UsageError
 from tidegate.project import Config, parse_config
 from tidegate.registry.convert import Shipped, ship_model
 from tidegate.registry.load import open_bundle
-from tidegate.registry.model import Model, load_model
+from tidegate.registry.model import LoadedModel, load_model
 from tidegate.registry.pack import pack
 
 GRID = Column("grid", "array", checks=(Check("items", Items("number", (2, 2))),))
@@ -76,7 +76,7 @@ def ship(root: Path, config: Config) -> Shipped:
     return ship_model(config, root, contract=render_contract(CONTRACT).encode())
 
 
-def load(root: Path, shipped: Shipped) -> Model:
+def load(root: Path, shipped: Shipped) -> LoadedModel:
     parts = {**shipped.parts, "contract.odcs.yaml": render_contract(CONTRACT).encode(), "labels.json": b"[]"}
     digest = pack(root / "bundles", root / "keys", parts, name="own")
     return load_model(open_bundle(root / "bundles", digest, keys=root / "keys", require=True))
@@ -164,4 +164,4 @@ def test_importing_the_class_is_cheap() -> None:
     ours = "m for m in sys.modules if m.startswith(('tidegate', 'numpy'))"
     code = f"import sys; from tidegate import Predictor; print(*sorted({ours}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["tidegate", "tidegate.predictor"]
+    assert done.stdout.split() == ["tidegate", "tidegate.domain", "tidegate.domain.predictor"]

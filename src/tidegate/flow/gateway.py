@@ -25,7 +25,7 @@ from tidegate.flow.log import hidden_inputs, open_log
 from tidegate.flow.lookout import Lookout
 from tidegate.project import Config, load_config
 from tidegate.registry.load import open_bundle
-from tidegate.registry.model import Model, load_model
+from tidegate.registry.model import LoadedModel, load_model
 from tidegate.serve import grpc
 from tidegate.serve.access import Access
 from tidegate.serve.busypoll import BusyPoll, has_spare_processor
@@ -64,7 +64,7 @@ class Worker(NamedTuple):
     engine: Engine
     service: Service
     metrics: Metrics
-    models: dict[str, Model]
+    models: dict[str, LoadedModel]
     certificate: Certificate | None
 
 
@@ -261,7 +261,7 @@ def _arm(worker: Worker, state: State, digest: str, role: Role) -> Arm:
     return Arm(_model(worker, digest), role, version.version if version else 0, number)
 
 
-def _model(worker: Worker, digest: str) -> Model:
+def _model(worker: Worker, digest: str) -> LoadedModel:
     """A model from memory, where the last few stay so that going back needs no loading."""
     model = worker.models.pop(digest, None)
     if model is None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from tidegate.data.contract import parse_contract
 from tidegate.data.tables import read_table
+from tidegate.domain.model import Answer
 from tidegate.errors import NotFoundError, TidegateError, UsageError
 from tidegate.project import Config
 from tidegate.registry.columns import table_rows, text_columns
@@ -27,8 +28,7 @@ from tidegate.registry.formats import (
     render_record,
 )
 from tidegate.registry.load import CONTRACT, Bundle
-from tidegate.registry.model import Model, open_model, require_pickle
-from tidegate.registry.named import Answer
+from tidegate.registry.model import LoadedModel, open_model, require_pickle
 from tidegate.registry.pack import FORMAT, Manifest
 from tidegate.registry.parity import (
     as_rows,
@@ -139,7 +139,7 @@ def _read(root: Path, name: str, *, key: str = "model.path") -> bytes:
 
 
 @contextlib.contextmanager
-def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterator[Model]:
+def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterator[LoadedModel]:
     """The model of parts that are no bundle yet, asked for classes without names."""
     given = {**parts, CONTRACT: case.contract}
     bundle = Bundle("candidate", Path(), Manifest(FORMAT, "", {}), given, "")
@@ -152,11 +152,11 @@ def _model(case: Case, record: RuntimeRecord, parts: dict[str, bytes]) -> Iterat
         yield model
 
 
-def _made_with(record: RuntimeRecord, model: Model) -> RuntimeRecord:
+def _made_with(record: RuntimeRecord, model: LoadedModel) -> RuntimeRecord:
     return replace(record, versions={**record.versions, **model.versions})
 
 
-def _try_conversions(case: Case, native: Model) -> list[Trial]:
+def _try_conversions(case: Case, native: LoadedModel) -> list[Trial]:
     from tidegate.registry.runtime.model import RemoteModel
 
     is_wanted = case.config.model.convert != "never" and case.record.format != PREDICTOR
@@ -214,7 +214,7 @@ def _tell(attempt: Attempt) -> str:
     return f"{attempt.differ} of {attempt.n} answers differ, largest score difference {attempt.largest:.1g}"
 
 
-def _shipped(case: Case, model: Model, *, note: str) -> Shipped:
+def _shipped(case: Case, model: LoadedModel, *, note: str) -> Shipped:
     """The parts and their record, with an example that this very model has answered."""
     cells = example_rows(case.rows)
     rows = as_rows(cells, has_text=bool(text_columns(model.bundle.contract)))

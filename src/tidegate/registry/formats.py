@@ -7,9 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from tidegate.domain import Record
+from tidegate.domain.model import Answer
 from tidegate.errors import CorruptError, UsageError, did_you_mean
 from tidegate.registry.load import Bundle
-from tidegate.registry.named import Answer
 
 RECORD = "runtime.json"
 ONNX = "onnx"

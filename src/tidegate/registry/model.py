@@ -1,61 +1,28 @@
 """From a bundle to a model: the one loader."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from tidegate.domain import TensorSpec
+from tidegate.domain.model import Model
 from tidegate.errors import TidegateError, UsageError
 from tidegate.project.runtime import Runtime
 from tidegate.registry.columns import text_columns
 from tidegate.registry.formats import FORMATS, ONNX, RuntimeRecord, read_record
 from tidegate.registry.load import Bundle
-from tidegate.registry.named import Answer, Done
 from tidegate.registry.parity import as_rows, require_same
 
-if TYPE_CHECKING:
-    import asyncio
 
-    import numpy as np
-
-
-class Model(Protocol):
-    """A loaded bundle: rows in, answers and class scores out.
-
-    `is_remote` says that it answers from a process of its own, so that `predict` waits; `versions` are those of
-    the packages that it runs on.
-    """
+class LoadedModel(Model, Protocol):
+    """A model with the bundle that it came in; `versions` are those of the packages that it runs on."""
 
     bundle: Bundle
-    digest: str
-    columns: tuple[str, ...]
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    platform: str
     versions: dict[str, str]
-    is_remote: bool
-
-    def predict(self, rows: "np.ndarray") -> "tuple[list[Answer], np.ndarray]":
-        """Answers and scores [n, classes] for rows [n, columns]."""
-
-    def ask(
-        self,
-        rows: "np.ndarray",
-        loop: "asyncio.AbstractEventLoop",
-        done: Done,
-        *,
-        awake: bool = False,
-    ) -> bool:
-        """Ask a remote one without waiting: `done` is called later on the loop, with what `predict` gives or raises.
-
-        `awake` says that the next rows are likely to follow at once. False, and it is never called, where that
-        would block; then `predict` is the way.
-        """
 
     def close(self) -> None:
         """Give back what it holds; it is not asked again."""
 
 
-def load_model(bundle: Bundle, *, named: bool = True, settings: Runtime | None = None) -> Model:
+def load_model(bundle: Bundle, *, named: bool = True, settings: Runtime | None = None) -> LoadedModel:
     """The bundle's model, which has answered its own example as it did when it was bundled.
 
     With `named` class indices become the bundle's labels; `settings` are the deployment's own. Raises
@@ -75,7 +42,9 @@ def load_model(bundle: Bundle, *, named: bool = True, settings: Runtime | None =
     return model
 
 
-def open_model(bundle: Bundle, record: RuntimeRecord, *, labels: Sequence[str], settings: Runtime) -> Model:
+def open_model(
+    bundle: Bundle, record: RuntimeRecord, *, labels: Sequence[str], settings: Runtime
+) -> LoadedModel:
     """The model without a question asked: what may be loaded and whether it answers well is for the caller."""
     if record.format == ONNX:
         from tidegate.registry.onnx import load_onnx
@@ -101,7 +70,7 @@ def require_pickle(form: str, settings: Runtime, *, where: str) -> None:
         raise UsageError(where, found, hint="save it with skops, or set runtime.allow_pickle = true")
 
 
-def _try_example(model: Model, record: RuntimeRecord, labels: Sequence[str]) -> None:
+def _try_example(model: LoadedModel, record: RuntimeRecord, labels: Sequence[str]) -> None:
     if record.example is None:
         return
     where = f"bundle {model.digest[:12]}"

@@ -1,17 +1,9 @@
 """Names for class indices: what a model answers with a number is told by its label."""
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
 
+from tidegate.domain.model import Answer
 from tidegate.errors import UsageError
-
-if TYPE_CHECKING:
-    import numpy as np
-
-Answer = str | int | float
-# what a model says to rows [n, columns]: answers and scores [n, classes], or why it does not
-Told: TypeAlias = "tuple[list[Answer], np.ndarray] | Exception"
-Done = Callable[[Told], None]
 
 
 class Names:

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.data.contract.bounds import make_slots
 from tidegate.domain import TensorSpec
+from tidegate.domain.model import Answer
 from tidegate.errors import UsageError, missing_extra
 from tidegate.registry.columns import require_numbers, row_columns
 from tidegate.registry.load import CONTRACT, Bundle
 from tidegate.registry.lone import Lone, make_lone
-from tidegate.registry.named import Answer, Names
+from tidegate.registry.named import Names
 
 if TYPE_CHECKING:
     import numpy as np

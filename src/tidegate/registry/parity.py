@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tidegate.domain import agree
+from tidegate.domain.model import Answer
 from tidegate.errors import UsageError
 from tidegate.registry.formats import Cell, Example
-from tidegate.registry.named import Answer, Names
+from tidegate.registry.named import Names
 
 if TYPE_CHECKING:
     import numpy as np

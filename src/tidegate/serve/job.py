@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidegate.domain.model import Answer
 from tidegate.errors import TidegateError
-from tidegate.serve.route import Answer, Arm
+from tidegate.serve.route import Arm
 
 if TYPE_CHECKING:
     import numpy as np

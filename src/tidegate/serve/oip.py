@@ -11,10 +11,11 @@ import msgspec
 
 from tidegate import __version__
 from tidegate.domain import TensorSpec
+from tidegate.domain.model import Answer, Model
 from tidegate.errors import UsageError
 from tidegate.serve.job import Answered
 from tidegate.serve.parse import check_request_id, decode
-from tidegate.serve.route import Answer, Arm, Model, Route
+from tidegate.serve.route import Arm, Route
 from tidegate.serve.tensor import MAX_DIMENSIONS, Tensor, decode_json, decode_raw, encode_raw, numbers_of
 
 PREDICTIONS = "predictions"

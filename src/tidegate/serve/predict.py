@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tidegate.domain.model import Answer, Model, Told
 from tidegate.errors import TidegateError, UnavailableError
-from tidegate.serve.route import Answer, Model, Told
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from tidegate.domain.model import Told
 from tidegate.serve.busypoll import BusyPoll
 from tidegate.serve.costs import Costs
 from tidegate.serve.job import Job, count_rows
 from tidegate.serve.predict import Result, join_rows, predict_alone, predict_together, read_told
 from tidegate.serve.record import Metrics
-from tidegate.serve.route import Told
 
 SLOW_S = 1e-3
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tidegate.domain.model import Answer
 from tidegate.errors import UsageError
-from tidegate.registry.named import Answer
 from tidegate.registry.runtime.wire import Reply, unpack
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.predictor import Predictor
 from tidegate.errors import UsageError
-from tidegate.predictor import Predictor
 from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature, Load
 
 if TYPE_CHECKING:

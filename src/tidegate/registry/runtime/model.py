@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from tidegate.data.contract import Contract
 from tidegate.data.contract.bounds import make_slots
 from tidegate.domain import TensorSpec
+from tidegate.domain.model import Answer, Done, Told
 from tidegate.errors import TidegateError, UsageError
 from tidegate.project.runtime import Runtime
 from tidegate.registry.columns import row_columns, text_columns
 from tidegate.registry.formats import FORMATS, PREDICTOR, Example, RuntimeRecord, artifacts_of
 from tidegate.registry.load import Bundle
-from tidegate.registry.named import Answer, Done, Names, Told
+from tidegate.registry.named import Names
 from tidegate.registry.runtime.remote import Remote, Source
 from tidegate.registry.runtime.wire import ARTIFACTS, MODULE, Feature
 

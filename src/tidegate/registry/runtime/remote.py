@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from tidegate.domain.model import Answer, Done, Told
 from tidegate.errors import TidegateError, UnavailableError, UsageError
 from tidegate.project.runtime import Runtime
-from tidegate.registry.named import Answer, Done, Told
 from tidegate.registry.runtime.answers import answers_of, file_of
 from tidegate.registry.runtime.line import Heard, Line
 from tidegate.registry.runtime.process import FILES, DiedError, Process
