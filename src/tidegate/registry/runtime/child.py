@@ -76,8 +76,8 @@ def main(handle: str, life: str) -> None:
             except EOFError:
                 return
             model, reply = _serve(request, model)
-            _shorten_log()
             send(connection, reply)
+            _shorten_log()
             if request.awake:
                 _look(connection)
 
