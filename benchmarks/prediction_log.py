@@ -74,12 +74,12 @@ def make_rows(start: int) -> list[Row]:
 
 def open_tidegate(folder: Path) -> Sink:
     from tidegate.domain import Prediction
-    from tidegate.store.predictions import PredictionLog, Question, ask
+    from tidegate.store.predictions import PredictionLog, Question, ask, entry_of
 
     log = PredictionLog(folder, "gateway-0")
     count = Question("select count(*) from predictions", timeout_s=600)
     return Sink(
-        lambda rows: log.write([Prediction(*row) for row in rows]) and None,
+        lambda rows: log.write([entry_of(Prediction(*row)) for row in rows]) and None,
         log.close,
         lambda: ask(folder, count).rows[0][0],
     )
@@ -177,15 +177,15 @@ def quantiles(costs: Sequence[float]) -> dict[str, float]:
 def feed_synced(folder: Path, seconds: float) -> dict[str, float]:
     """CALLERS at a time, each waits until its rows survive a power cut."""
     from tidegate.domain import Prediction
-    from tidegate.store.predictions import Keeping, PredictionLog
+    from tidegate.store.predictions import Keeping, PredictionLog, entry_of
 
     log, costs, written = PredictionLog(folder, "gateway-0", Keeping(is_synced=True)), [], [0]
 
     async def call(end: float) -> None:
         while time.perf_counter() < end:
-            rows = [Prediction(*row) for row in make_rows(written[0])]
+            entries = [entry_of(Prediction(*row)) for row in make_rows(written[0])]
             at = time.perf_counter()
-            pending = log.write(rows)
+            pending = log.write(entries)
             if pending:
                 await pending
             costs.append((time.perf_counter() - at) * 1e6)

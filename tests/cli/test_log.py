@@ -13,7 +13,7 @@ from tidegate.cli.log import command
 from tidegate.domain import Label, Prediction
 from tidegate.errors import UsageError
 from tidegate.store.layout import Layout
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "tidegate.toml").write_text('[project]\nname = "tiny"\n')
     log = PredictionLog(Layout(tmp_path).log, "w")
     for request, at in (("a", 1000.0), ("b", 2000.0), ("c", time.time() - 60)):
-        log.write([Prediction(request, at, "ann", "tiny", "b" * 64, "stable", (0.5,), 3, (0.9,), 1.5, 200)])
+        row = Prediction(request, at, "ann", "tiny", "b" * 64, "stable", (0.5,), 3, (0.9,), 1.5, 200)
+        log.write([entry_of(row)])
     log.write_labels([Label("a", 3000.0, "3")])
     log.close()
     monkeypatch.chdir(tmp_path)

@@ -29,13 +29,14 @@ FILL_LOG = (
     LIMITED
     + """
 from tidegate.domain import Prediction
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 log, done = PredictionLog(Path(sys.argv[2]), "w"), 0
 while not log.dropped:
-    log.write([Prediction(f"r{done}", 1.0, "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200)])
+    row = Prediction(f"r{done}", 1.0, "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200)
+    log.write([entry_of(row)])
     done += not log.dropped
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-log.write([Prediction("after", 2.0, "u", "e", "b", "stable", (), 3, (), 0.1, 200)])
+log.write([entry_of(Prediction("after", 2.0, "u", "e", "b", "stable", (), 3, (), 0.1, 200))])
 print(done)
 """
 )

@@ -12,7 +12,7 @@ import pytest
 
 from tidegate.domain import Prediction
 from tidegate.store.ledger import open_ledger
-from tidegate.store.predictions import PredictionLog, read_predictions
+from tidegate.store.predictions import PredictionLog, entry_of, read_predictions
 
 pytestmark = pytest.mark.slow
 
@@ -32,11 +32,12 @@ APPEND_ROWS = """
 import sys
 from pathlib import Path
 from tidegate.domain import Prediction
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 log, done = PredictionLog(Path(sys.argv[1]), sys.argv[2]), 0
 while True:
     ids = [f"{sys.argv[2]}.{done + i}" for i in range(7)]
-    log.write([Prediction(id, 1.0, "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200) for id in ids])
+    rows = [Prediction(id, 1.0, "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200) for id in ids]
+    log.write(list(map(entry_of, rows)))
     done += 7
     sys.stdout.write(f"{done}\\n")
     sys.stdout.flush()
@@ -73,7 +74,7 @@ def test_the_prediction_log_keeps_every_acknowledged_row(tmp_path: Path) -> None
         for n in range(10)
     }
     log = PredictionLog(tmp_path, "w0")
-    log.write([Prediction("again.0", 2.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200)])
+    log.write([entry_of(Prediction("again.0", 2.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200))])
     log.close()
 
     rows, _ = read_predictions(tmp_path)

@@ -19,6 +19,7 @@ from tidegate.store.predictions import (
     ask,
     compact,
     damaged_segments,
+    entry_of,
     read_predictions,
 )
 
@@ -31,7 +32,7 @@ WRITE = """
 import asyncio, sys
 from pathlib import Path
 from tidegate.domain import Prediction
-from tidegate.store.predictions import Keeping, PredictionLog, writer
+from tidegate.store.predictions import Keeping, PredictionLog, entry_of, writer
 writer.SEGMENT_BYTES = 100_000
 folder, name, is_synced = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "group"
 
@@ -40,7 +41,7 @@ async def work():
     while True:
         ids = [f"{name}.{done + i}" for i in range(1 + done % 40)]
         rows = [Prediction(id, 1.0, "u", "e", "b", "stable", (0.5,) * 4, 3, (), 0.1, 200) for id in ids]
-        waiting = log.write(rows)
+        waiting = log.write(list(map(entry_of, rows)))
         if waiting is not None:
             await waiting
         done += len(rows)
@@ -120,9 +121,8 @@ def test_eight_random_kills_under_load_lose_and_double_no_acknowledged_row(tmp_p
 
 def test_a_full_disk_stops_the_compaction_and_leaves_the_log_as_it_is(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, "w")
-    log.write(
-        [Prediction(f"r{n}", 1.0, "u", "e", "b", "stable", (n / 3,), n, (), 0.1, 200) for n in range(99)]
-    )
+    rows = [Prediction(f"r{n}", 1.0, "u", "e", "b", "stable", (n / 3,), n, (), 0.1, 200) for n in range(99)]
+    log.write(list(map(entry_of, rows)))
     log.close()
     before = {path.name for path in tmp_path.iterdir()}
     words = [sys.executable, "-c", COMPACT_ON_A_FULL_DISK, str(tmp_path)]

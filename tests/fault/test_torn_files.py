@@ -8,13 +8,14 @@ import pytest
 from tidegate.domain import Prediction
 from tidegate.errors import CorruptError
 from tidegate.store.ledger import Verified, open_ledger
-from tidegate.store.predictions import PredictionLog, read_predictions
+from tidegate.store.predictions import PredictionLog, entry_of, read_predictions
 
 
 def _log_of(folder: Path, frames: int) -> Path:
     log = PredictionLog(folder, "w")
     for number in range(frames):
-        log.write([Prediction(f"r{number}", float(number), "u", "e", "b", "stable", (0.5,), 3, (), 0.1, 200)])
+        row = Prediction(f"r{number}", float(number), "u", "e", "b", "stable", (0.5,), 3, (), 0.1, 200)
+        log.write([entry_of(row)])
     log.close()
     return next(folder.glob("*.seg"))
 

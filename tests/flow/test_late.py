@@ -8,7 +8,7 @@ from tidegate.domain import Prediction
 from tidegate.errors import NotFoundError, UsageError
 from tidegate.flow.late import add_labels, read_label_file
 from tidegate.store.layout import Layout
-from tidegate.store.predictions import PredictionLog, compact, read_labels
+from tidegate.store.predictions import PredictionLog, compact, entry_of, read_labels
 
 
 def test_labels_are_read_back_in_order(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_requests_without_a_prediction_are_named_once(tmp_path: Path) -> None:
     folder = Layout(tmp_path).log
     log = PredictionLog(folder, "w")
     for request in ("compacted", "fresh"):
-        log.write([Prediction(request, 1.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200)])
+        log.write([entry_of(Prediction(request, 1.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200))])
         log.close()
         if request == "compacted":
             compact(folder, grace_s=0)

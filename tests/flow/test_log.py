@@ -19,7 +19,7 @@ from tidegate.flow.release import apply
 from tidegate.project import Config, Log, load_config, parse_config
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import open_ledger
-from tidegate.store.predictions import log_size, read_predictions
+from tidegate.store.predictions import entry_of, log_size, read_predictions
 
 CONTRACT = """apiVersion: v3.1.0
 kind: DataContract
@@ -74,7 +74,8 @@ def write(root: Path, settings: Config, request: str = "a", unit: str = "ann") -
     log = open_log(settings, Layout(root), "w")
     log.hide("b1", hidden_inputs(parse_contract(CONTRACT, "contract"), settings.log))
     inputs = (41.0, "ann@example.org", 90_000.0, 1.0, 2.0)
-    log.write([Prediction(request, time.time(), unit, "people", "b1", "stable", inputs, 1, (), 0.1, 200)])
+    row = Prediction(request, time.time(), unit, "people", "b1", "stable", inputs, 1, (), 0.1, 200)
+    log.write([entry_of(row)])
     log.write_labels([Label(request, time.time(), 1)])
     log.close()
 
@@ -230,7 +231,7 @@ def test_the_monitor_watches_no_input_that_the_log_hides(project: Path) -> None:
             )
             for n in range(100)
         ]
-        log.write(rows)
+        log.write(list(map(entry_of, rows)))
     log.close()
     seen = watched.seen(start + 10, dropped=0)
     assert seen.rows >= 300

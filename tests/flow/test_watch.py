@@ -15,7 +15,7 @@ from tidegate.flow.release import apply, rollback
 from tidegate.flow.watch import Watcher
 from tidegate.store.layout import Layout
 from tidegate.store.ledger import Ledger, open_ledger
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 
 SETTINGS = """
 [[rollout.guard]]
@@ -64,7 +64,7 @@ class Life:
                 Prediction(request, at, request, "tiny", bundle, role, inputs, output, (), 1.0, 200)
             )
             labels.append(Label(request, at, truth))
-        self.log.write(predictions)
+        self.log.write(list(map(entry_of, predictions)))
         self.log.write_labels(labels)
         self.now += 1.0
 

@@ -12,15 +12,17 @@ from msgspec.structs import replace
 
 from tidegate.data.contract import Column, Contract
 from tidegate.domain import Label, Prediction, TensorSpec
+from tidegate.domain.model import Told
 from tidegate.project import Serve
 from tidegate.serve.asgi import Asgi
 from tidegate.serve.engine import Engine
 from tidegate.serve.http import App
 from tidegate.serve.job import Ask
 from tidegate.serve.record import Metrics
-from tidegate.serve.route import Arm, Route, Told
+from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service
 from tidegate.serve.shape import make_shape
+from tidegate.store.predictions import Entry, rows_of
 
 COLUMNS = ("a", "b", "c")
 STABLE, CANARY = "5" * 64, "c" * 64
@@ -146,10 +148,10 @@ class Gateway:
         self.canary.opened.set()
         self.engine.close()
 
-    def _write(self, rows: Sequence[Prediction]) -> None:
+    def _write(self, entries: Sequence[Entry]) -> None:
         if self.fault:
             raise self.fault
-        self.writes.append(list(rows))
+        self.writes.append([row for entry in entries for row in rows_of(entry)])
 
     def _write_labels(self, labels: list[Label]) -> None:
         if self.fault:

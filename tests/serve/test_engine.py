@@ -15,7 +15,7 @@ from tidegate.serve.engine import Engine
 from tidegate.serve.job import Answered, LateError, ModelFailedError
 from tidegate.serve.predict import predict_together
 from tidegate.serve.route import choose
-from tidegate.serve.scribe import row_ids
+from tidegate.store.predictions.entry import row_ids
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 POISONED = (0.0, 666.0, 0.0)
@@ -200,7 +200,7 @@ def test_an_interrupt_by_hand_ends_the_gateway(fake_model) -> None:
 def test_rows_are_logged_before_the_reply(one_ask, gateway) -> None:
     replies: list[asyncio.Task[Answered]] = []
     seen: list[list[bool]] = []
-    engine = Engine(lambda rows: seen.append([task.done() for task in replies]))
+    engine = Engine(lambda entries: seen.append([task.done() for task in replies]))
     engine.route = gateway.engine.route
 
     async def ask() -> None:

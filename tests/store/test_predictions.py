@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from tidegate.domain import Label, Prediction
 from tidegate.store.predictions import (
     Cursor,
+    Entry,
     PredictionLog,
     damaged_segments,
+    entry_of,
     read_labels,
     read_predictions,
     recent_predictions,
@@ -27,17 +29,22 @@ WRITE_FOREVER = """
 import itertools, sys
 from pathlib import Path
 from tidegate.domain import Prediction
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 log = PredictionLog(Path(sys.argv[1]), sys.argv[2])
 for number in itertools.count():
     id = f"{sys.argv[2]}.{number}"
-    log.write([Prediction(id, float(number), "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200)])
+    row = Prediction(id, float(number), "u", "e", "b", "stable", (0.5,) * 64, 3, (), 0.1, 200)
+    log.write([entry_of(row)])
     print(id, flush=True)
 """
 
 
 def row(request: str, at: float = 1.0) -> Prediction:
     return Prediction(request, at, "u", "e", "b1", "stable", (0.5, 1.0), "three", (0.1, 0.9), 0.7, 200)
+
+
+def entry(request: str, at: float = 1.0) -> Entry:
+    return entry_of(row(request, at))
 
 
 def label(request: str, at: float = 1.0) -> Label:
@@ -64,7 +71,7 @@ def log(folder: Path) -> Iterator[PredictionLog]:
 def framed(folder: Path, log: PredictionLog) -> Path:
     """A closed segment of five frames of the same length, one row each."""
     for number in range(5):
-        log.write([row(f"r{number}", float(number))])
+        log.write([entry(f"r{number}", float(number))])
     log.close()
     return next(folder.glob("*.seg"))
 
@@ -96,7 +103,7 @@ batches = st.lists(st.integers(1, 4), min_size=1, max_size=6)
 def test_what_is_written_is_read_by_time(rows: list[Prediction], labels: list[Label]) -> None:
     with tempfile.TemporaryDirectory() as name:
         log = PredictionLog(Path(name), "w")
-        log.write(rows)
+        log.write(list(map(entry_of, rows)))
         log.write_labels(labels)
         log.close()
         assert read_predictions(Path(name))[0] == sorted(rows, key=lambda item: item.at)
@@ -109,7 +116,7 @@ def test_an_answer_keeps_its_type(log: PredictionLog, folder: Path) -> None:
 
 
 def test_predictions_and_labels_do_not_mix(log: PredictionLog, folder: Path) -> None:
-    log.write([row("p")])
+    log.write([entry("p")])
     log.write_labels([label("l")])
     assert requests(read_predictions(folder)[0]) == ["p"]
     assert requests(read_labels(folder)[0]) == ["l"]
@@ -124,7 +131,7 @@ def test_no_rows_leave_no_segment(log: PredictionLog, folder: Path) -> None:
 
 
 def test_rows_are_there_before_the_log_is_closed(log: PredictionLog, folder: Path) -> None:
-    log.write([row("r0")])
+    log.write([entry("r0")])
     assert requests(read_predictions(folder)[0]) == ["r0"]
 
 
@@ -137,7 +144,7 @@ def test_a_cursor_reads_every_row_once_across_writers_and_segments(
     seen: list[str] = []
     for turn in range(12):
         for number, log in enumerate(logs):
-            log.write([row(f"{number}.{turn}.{i}", float(turn)) for i in range(1 + (turn + number) % 3)])
+            log.write([entry(f"{number}.{turn}.{i}", float(turn)) for i in range(1 + (turn + number) % 3)])
         if turn % 3 == 2:
             rows, cursor = read_predictions(folder, cursor)
             seen += requests(rows)
@@ -164,7 +171,7 @@ def test_a_full_segment_is_closed_and_the_next_row_opens_another(
 ) -> None:
     monkeypatch.setattr(writer, "SEGMENT_BYTES", 1)
     for number in range(3):
-        log.write([row(f"r{number}", float(number))])
+        log.write([entry(f"r{number}", float(number))])
     assert len(list(folder.glob("predictions-w-*.seg"))) == 3
     assert requests(read_predictions(folder)[0]) == ["r0", "r1", "r2"]
 
@@ -172,7 +179,7 @@ def test_a_full_segment_is_closed_and_the_next_row_opens_another(
 def test_a_worker_that_starts_again_overwrites_nothing(folder: Path) -> None:
     for number in range(3):
         log = PredictionLog(folder, "w")
-        log.write([row(f"r{number}", float(number))])
+        log.write([entry(f"r{number}", float(number))])
         log.close()
     assert requests(read_predictions(folder)[0]) == ["r0", "r1", "r2"]
 
@@ -180,19 +187,19 @@ def test_a_worker_that_starts_again_overwrites_nothing(folder: Path) -> None:
 def test_a_removed_segment_leaves_a_name_that_is_not_taken_from_another(folder: Path) -> None:
     for number in range(3):
         log = PredictionLog(folder, "w")
-        log.write([row(f"r{number}", float(number))])
+        log.write([entry(f"r{number}", float(number))])
         log.close()
     min(folder.iterdir()).unlink()
     log = PredictionLog(folder, "w")
-    log.write([row("r3", 3.0)])
+    log.write([entry("r3", 3.0)])
     log.close()
     assert requests(read_predictions(folder)[0]) == ["r1", "r2", "r3"]
 
 
 def test_a_closed_log_opens_a_new_segment_when_it_is_written_to(log: PredictionLog, folder: Path) -> None:
-    log.write([row("r0", 0.0)])
+    log.write([entry("r0", 0.0)])
     log.close()
-    log.write([row("r1", 1.0)])
+    log.write([entry("r1", 1.0)])
     assert requests(read_predictions(folder)[0]) == ["r0", "r1"]
     assert len(list(folder.iterdir())) == 2
 
@@ -207,7 +214,7 @@ def test_a_segment_cut_at_any_byte_yields_a_prefix_of_its_frames(
         frames = [[row(f"{frame}.{i}", float(frame)) for i in range(n)] for frame, n in enumerate(sizes)]
         ends = [0]
         for frame in frames:
-            log.write(frame)
+            log.write(list(map(entry_of, frame)))
             ends.append(next(Path(name).iterdir()).stat().st_size)
         log.close()
         segment = next(Path(name).iterdir())
@@ -258,7 +265,7 @@ def test_a_tail_of_zeros_as_a_power_cut_leaves_it_is_dropped(framed: Path, folde
 def test_damage_is_named_in_either_stream_and_hides_no_other_segment(folder: Path) -> None:
     for worker in ("a", "b"):
         log = PredictionLog(folder, worker)
-        log.write([row(worker)])
+        log.write([entry(worker)])
         log.write_labels([label(worker)])
         log.close()
     assert damaged_segments(folder) == []
@@ -272,13 +279,13 @@ def test_damage_is_named_in_either_stream_and_hides_no_other_segment(folder: Pat
 
 
 def test_a_cursor_passes_damage_and_reads_what_is_written_later(log: PredictionLog, folder: Path) -> None:
-    log.write([row("before")])
-    log.write([row("lost")])
+    log.write([entry("before")])
+    log.write([entry("lost")])
     segment = next(folder.iterdir())
     content = segment.read_bytes()
     segment.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     rows, cursor = read_predictions(folder)
-    log.write([row("after")])
+    log.write([entry("after")])
     assert requests(rows) == ["before"]
     assert requests(read_predictions(folder, cursor)[0]) == ["after"]
 
@@ -311,16 +318,16 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[int | None], None]:
 def test_a_full_disk_drops_rows_keeps_the_file_whole_and_is_survived(
     log: PredictionLog, folder: Path, full_disk: Callable[[int | None], None], bytes_left: int
 ) -> None:
-    log.write([row("r0", 0.0)])
+    log.write([entry("r0", 0.0)])
     segment = next(folder.iterdir())
     before = segment.read_bytes()
     full_disk(bytes_left)
-    log.write([row("lost1"), row("lost2")])
-    log.write([row("lost3")])
+    log.write([entry("lost1"), entry("lost2")])
+    log.write([entry("lost3")])
     assert segment.read_bytes() == before
     assert log.dropped == 3
     full_disk(None)
-    log.write([row("r1", 1.0)])
+    log.write([entry("r1", 1.0)])
     assert requests(read_predictions(folder)[0]) == ["r0", "r1"]
     assert (log.dropped, damaged_segments(folder)) == (3, [])
 
@@ -329,7 +336,7 @@ def test_a_full_disk_is_said_once(
     log: PredictionLog, full_disk: Callable[[int | None], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     full_disk(0)
-    log.write([row("lost1")])
+    log.write([entry("lost1")])
     log.write_labels([label("lost2")])
     said = capsys.readouterr()
     assert said.out == ""
@@ -342,11 +349,11 @@ def test_a_segment_that_cannot_be_opened_drops_rows_too(
     log: PredictionLog, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.rmdir()
-    log.write([row("lost")])
+    log.write([entry("lost")])
     assert log.dropped == 1
     assert "No such file" in capsys.readouterr().err
     folder.mkdir()
-    log.write([row("r0")])
+    log.write([entry("r0")])
     assert requests(read_predictions(folder)[0]) == ["r0"]
 
 
@@ -359,7 +366,7 @@ def test_recent_predictions_are_the_newest_first(
     monkeypatch.setattr(writer, "SEGMENT_BYTES", 150)
     logs = [PredictionLog(folder, worker) for worker in ("b", "a")]
     for number in range(6):
-        logs[number % 2].write([row(str(number), float(number))])
+        logs[number % 2].write([entry(str(number), float(number))])
     for log in logs:
         log.close()
     assert requests(recent_predictions(folder, n)) == expected
@@ -371,5 +378,5 @@ def test_nothing_is_recent_before_the_first_row(folder: Path) -> None:
 
 
 def test_of_rows_at_the_same_time_the_last_written_is_the_newest(log: PredictionLog, folder: Path) -> None:
-    log.write([row("r0"), row("r1"), row("r2")])
+    log.write([entry("r0"), entry("r1"), entry("r2")])
     assert requests(recent_predictions(folder, 2)) == ["r2", "r1"]

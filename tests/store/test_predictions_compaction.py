@@ -19,6 +19,7 @@ from tidegate.errors import ConflictError
 from tidegate.store.lock import hold
 from tidegate.store.predictions import (
     Cursor,
+    Entry,
     Limits,
     PredictionLog,
     Search,
@@ -26,6 +27,7 @@ from tidegate.store.predictions import (
     compact,
     cursor_at,
     damaged_segments,
+    entry_of,
     find_predictions,
     known_requests,
     log_size,
@@ -86,6 +88,10 @@ def row(request: str, at: float = 1.0, inputs: tuple[float, ...] = (0.5, 1.0)) -
     return Prediction(request, at, "u", "e", "b1", "stable", inputs, "three", (0.1, 0.9), 0.7, 200)
 
 
+def entry(request: str, at: float = 1.0) -> Entry:
+    return entry_of(row(request, at))
+
+
 def requests(rows: Sequence[Prediction] | Sequence[Label]) -> list[str]:
     return [item.request for item in rows]
 
@@ -93,7 +99,7 @@ def requests(rows: Sequence[Prediction] | Sequence[Label]) -> list[str]:
 def fill(folder: Path, worker: str, rows: Sequence[Prediction]) -> None:
     """One closed segment."""
     log = PredictionLog(folder, worker)
-    log.write(rows)
+    log.write(list(map(entry_of, rows)))
     log.close()
 
 
@@ -113,7 +119,7 @@ def test_every_value_comes_back_as_it_was(frames: list[list[Prediction]], labels
         folder = Path(name)
         log = PredictionLog(folder, "w")
         for frame in frames:
-            log.write(frame)
+            log.write(list(map(entry_of, frame)))
         log.write_labels(labels)
         log.close()
         before = sorted(map(exactly, [*read_predictions(folder)[0], *read_labels(folder)[0]]))
@@ -153,7 +159,7 @@ def test_a_cursor_passes_every_row_once_whatever_is_compacted_meanwhile(
         for what, who, size in [*steps, ("read", "early", 0), ("read", "late", 0)]:
             if what == "write":
                 fresh = [f"{who}.{len(written) + i}" for i in range(size)]
-                logs[who].write([row(request) for request in fresh])
+                logs[who].write([entry(request) for request in fresh])
                 written += fresh
             elif what == "close":
                 logs[who].close()
@@ -229,7 +235,7 @@ def test_a_file_holds_no_more_than_a_day(folder: Path) -> None:
 
 def test_what_is_open_fresh_or_damaged_is_left_alone(folder: Path) -> None:
     log = PredictionLog(folder, "open")
-    log.write([row("open")])
+    log.write([entry("open")])
     fill(folder, "done", [row("done")])
     for request in ("fine", "damaged", "after"):
         fill(folder, "w", [row(request)])
@@ -249,9 +255,9 @@ def test_a_writer_that_was_killed_has_closed_its_segment(folder: Path) -> None:
 import os, signal
 from pathlib import Path
 from tidegate.domain import Prediction
-from tidegate.store.predictions import PredictionLog
+from tidegate.store.predictions import PredictionLog, entry_of
 log = PredictionLog(Path({str(folder)!r}), "w")
-log.write([Prediction("r0", 1.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200)])
+log.write([entry_of(Prediction("r0", 1.0, "u", "e", "b", "stable", (), 1, (), 0.1, 200))])
 os.kill(os.getpid(), signal.SIGKILL)
 """
     subprocess.run([sys.executable, "-c", program], check=False)
@@ -319,7 +325,7 @@ def test_rows_that_are_too_old_go_and_the_oldest_when_there_are_too_many(folder:
     for number, file in enumerate(list_files(folder, "predictions")):
         os.utime(file.path, (1000 * number, 1000 * number))
     log = PredictionLog(folder, "open")
-    log.write([row("open")])
+    log.write([entry("open")])
     os.utime(list_files(folder, "predictions")[-1].path, (1, 1))
     gone = trim(folder, Limits(retain_s=2500), now=3000.0)
     assert [(one.newest, one.reason) for one in gone] == [(0.0, "age")]
@@ -335,7 +341,7 @@ def test_the_size_counts_both_kinds_of_files_and_the_open_ones(folder: Path) -> 
     fill(folder, "w", [row("r0")])
     compact(folder, grace_s=0)
     log = PredictionLog(folder, "w")
-    log.write([row("r1")])
+    log.write([entry("r1")])
     predictions, labels = log_size(folder)
     assert (predictions.segments, predictions.open_segments, predictions.parquet) == (1, 1, 1)
     assert predictions.segment_bytes > 0 < predictions.parquet_bytes

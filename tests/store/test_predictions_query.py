@@ -12,16 +12,25 @@ import pytest
 
 from tidegate.domain import Label, Prediction
 from tidegate.errors import TidegateError, UsageError
-from tidegate.store.predictions import Answered, Input, Limits, PredictionLog, Question, ask, compact, trim
+from tidegate.store.predictions import (
+    Answered,
+    Entry,
+    Input,
+    Limits,
+    PredictionLog,
+    Question,
+    ask,
+    compact,
+    entry_of,
+    trim,
+)
 
 FOREVER = "select count(*) from range(1000000000) a, range(1000000000) b where (a.range + b.range) % 7 = 3"
 
 
-def row(
-    request: str, output: str | int | float | None = 1, bundle: str = "b1", **changes: object
-) -> Prediction:
+def entry(request: str, output: str | int | float | None = 1, bundle: str = "b1", **changes: object) -> Entry:
     fields = {"at": 1_700_000_000.25, "inputs": (0.5, None, "north"), "status": 200} | changes
-    return Prediction(
+    row = Prediction(
         request,
         fields["at"],
         "u",
@@ -34,6 +43,7 @@ def row(
         0.7,
         fields["status"],
     )
+    return entry_of(row)
 
 
 @pytest.fixture
@@ -41,12 +51,14 @@ def folder(tmp_path: Path) -> Path:
     """Three compacted predictions and two labels, one more of each in segments that are open."""
     folder = tmp_path / "log"
     log = PredictionLog(folder, "w")
-    log.write([row("a", 3), row("b", 3.0, bundle="b2", inputs=("south", 2.0)), row("c", None, status=500)])
+    log.write(
+        [entry("a", 3), entry("b", 3.0, bundle="b2", inputs=("south", 2.0)), entry("c", None, status=500)]
+    )
     log.write_labels([Label("a", 5.0, 3), Label("b", 6.0, "4")])
     log.close()
     compact(folder, grace_s=0)
     open_log = PredictionLog(folder, "w")
-    open_log.write([row("d", "cat", at=1_700_000_001.0)])
+    open_log.write([entry("d", "cat", at=1_700_000_001.0)])
     open_log.write_labels([Label("a", 7.0, 9), Label("unknown", 8.0, 1)])
     yield folder
     open_log.close()
@@ -181,7 +193,7 @@ ask(Path({str(folder)!r}), Question({FOREVER!r}, timeout_s=600))
         while not list(folder.glob(".query-*/*w*.seg")) and time.monotonic() < end:
             threading.Event().wait(0.01)
         log = PredictionLog(folder, "v")
-        log.write([row("later")])
+        log.write([entry("later")])
         log.close()
         assert compact(folder, grace_s=0).rows == 1
         assert len(trim(folder, Limits(max_bytes=1), now=1e10)) == 3

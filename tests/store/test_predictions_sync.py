@@ -9,9 +9,11 @@ import pytest
 
 from tidegate.domain import Label, Prediction
 from tidegate.store.predictions import (
+    Entry,
     Keeping,
     PredictionLog,
     compact,
+    entry_of,
     hidden_positions,
     log_size,
     read_labels,
@@ -24,6 +26,10 @@ SYNCED = Keeping(is_synced=True)
 
 def row(request: str, bundle: str = "b1", unit: str = "ann") -> Prediction:
     return Prediction(request, 1.0, unit, "e", bundle, "stable", (1.0, 2.0, 3.0), 1, (), 0.1, 200)
+
+
+def entry(request: str, bundle: str = "b1", unit: str = "ann") -> Entry:
+    return entry_of(row(request, bundle, unit))
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_what_is_awaited_was_synced_and_one_sync_serves_many(tmp_path: Path, synced: list[int]) -> None:
     async def work() -> None:
         log = PredictionLog(tmp_path, "w", SYNCED)
-        pending = [log.write([row(f"r{number}")]) for number in range(100)]
+        pending = [log.write([entry(f"r{number}")]) for number in range(100)]
         assert all(future is not None and not future.done() for future in pending)
         await asyncio.gather(*(future for future in pending if future))
         assert 1 <= len(synced) <= 3
@@ -55,7 +61,7 @@ def test_what_is_awaited_was_synced_and_one_sync_serves_many(tmp_path: Path, syn
 
 def test_nothing_is_waited_for_without_sync(tmp_path: Path, synced: list[int]) -> None:
     log = PredictionLog(tmp_path, "w")
-    assert log.write([row("r0")]) is None
+    assert log.write([entry("r0")]) is None
     assert log.write_labels([Label("r0", 1.0, 1)]) is None
     log.close()
     assert synced == []
@@ -63,7 +69,7 @@ def test_nothing_is_waited_for_without_sync(tmp_path: Path, synced: list[int]) -
 
 def test_without_an_event_loop_the_sync_is_done_on_return(tmp_path: Path, synced: list[int]) -> None:
     log = PredictionLog(tmp_path, "w", SYNCED)
-    assert log.write([row("r0")]) is None
+    assert log.write([entry("r0")]) is None
     assert len(synced) == 1
     log.close()
 
@@ -76,7 +82,7 @@ def test_segments_that_are_left_are_synced_and_closed(
     async def work() -> None:
         log = PredictionLog(tmp_path, "w", SYNCED)
         for number in range(20):
-            pending = log.write([row(f"r{number}")])
+            pending = log.write([entry(f"r{number}")])
             if pending and number % 3 == 0:
                 await pending
         labels = log.write_labels([Label("r0", 1.0, 1)])
@@ -100,7 +106,7 @@ def test_what_cannot_be_synced_is_counted_and_nobody_waits_forever(
 
     async def work() -> None:
         log = PredictionLog(tmp_path, "w", SYNCED)
-        pending = log.write([row("r0"), row("r1")])
+        pending = log.write([entry("r0"), entry("r1")])
         assert pending
         await pending
         assert log.dropped == 2
@@ -113,7 +119,7 @@ def test_what_cannot_be_synced_is_counted_and_nobody_waits_forever(
 def test_a_reply_that_nobody_waits_for_harms_nobody(tmp_path: Path) -> None:
     async def work() -> None:
         log = PredictionLog(tmp_path, "w", SYNCED)
-        gone, here = log.write([row("r0")]), log.write([row("r1")])
+        gone, here = log.write([entry("r0")]), log.write([entry("r1")])
         assert gone and here
         gone.cancel()
         await here
@@ -126,9 +132,9 @@ def test_a_reply_that_nobody_waits_for_harms_nobody(tmp_path: Path) -> None:
 def test_marked_inputs_never_reach_the_disk(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, "w")
     log.hide("b1", hidden_positions(("age", "name", "pixels[0]"), ["name", "nothing"]))
-    log.write([row("a"), row("b", bundle="b2")])
+    log.write([entry("a"), entry("b", bundle="b2")])
     log.hide("b2", [0, 2])
-    log.write([row("c", bundle="b2")])
+    log.write([entry("c", bundle="b2")])
     log.close()
     expected = [(1.0, None, 3.0), (1.0, 2.0, 3.0), (None, 2.0, None)]
     assert [item.inputs for item in read_predictions(tmp_path)[0]] == expected
@@ -147,7 +153,7 @@ def test_an_array_is_hidden_as_a_whole_or_by_item(hidden: list[str], expected: s
 def test_hashed_units_are_the_same_for_the_same_unit_and_key(tmp_path: Path) -> None:
     for number, key in enumerate((b"k" * 32, b"k" * 32, b"other")):
         log = PredictionLog(tmp_path, f"w{number}", Keeping(unit_key=key))
-        log.write([row("a"), row("b", unit="bob"), row("c", unit="")])
+        log.write([entry("a"), entry("b", unit="bob"), entry("c", unit="")])
         log.close()
     units = [item.unit for item in read_predictions(tmp_path)[0]]
     assert units[:3] == units[3:6]
@@ -158,7 +164,7 @@ def test_hashed_units_are_the_same_for_the_same_unit_and_key(tmp_path: Path) -> 
 
 def test_an_old_segment_is_left_although_nobody_writes(tmp_path: Path) -> None:
     log = PredictionLog(tmp_path, "w", Keeping(rotate_s=100))
-    log.write([row("a")])
+    log.write([entry("a")])
     born = next(tmp_path.glob("*.seg")).stat().st_mtime
     log.rotate(born + 50)
     assert log_size(tmp_path)[0].open_segments == 1

@@ -8,7 +8,7 @@ import json
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,6 +27,7 @@ from tidegate.serve.route import Arm, Route
 from tidegate.serve.service import Service, Version
 from tidegate.serve.shape import Shape, make_shape
 from tidegate.serve.wire import Front, Limits
+from tidegate.store.predictions import Entry, rows_of
 
 COLUMNS = ("a", "b", "c")
 # what is half as much in single precision, too
@@ -106,7 +107,7 @@ class Gateway:
 
     def __init__(self, route: Route, shapes: dict[str, Shape], **settings: object) -> None:
         self.logged: list[Prediction] = []
-        self.engine = Engine(self.logged.extend)
+        self.engine = Engine(self._write)
         self.engine.route = route
         self.service = Service(self.engine, lambda labels: None, Serve(**settings), Metrics())
         self.service.shapes = shapes
@@ -127,6 +128,9 @@ class Gateway:
         assert not self._thread.is_alive()
         self._loop.close()
         self.engine.close()
+
+    def _write(self, entries: Sequence[Entry]) -> None:
+        self.logged += [row for entry in entries for row in rows_of(entry)]
 
     async def _start(self) -> Served:
         settings = self.service.settings
