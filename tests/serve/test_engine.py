@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from tidegate.errors import TidegateError, UnavailableError
 from tidegate.serve import engine as engines
 from tidegate.serve import runner
-from tidegate.serve.engine import Engine
+from tidegate.serve.engine import LONE_TURNS, Engine
 from tidegate.serve.job import Answered, LateError, ModelFailedError
 from tidegate.serve.predict import predict_together
 from tidegate.serve.route import choose
-from tidegate.store.predictions.entry import row_ids
 
 LAW = settings(max_examples=60, deadline=None, derandomize=True)
 POISONED = (0.0, 666.0, 0.0)
@@ -417,6 +416,115 @@ def test_closing_lets_the_running_batch_finish(gateway, one_ask) -> None:
     assert asyncio.run(ask()).predictions == ["c"]
 
 
-@pytest.mark.parametrize(("n", "ids"), [(1, ("r",)), (2, ("r.0", "r.1")), (3, ("r.0", "r.1", "r.2"))])
-def test_rows_are_numbered_only_when_there_are_several(n: int, ids: tuple[str, ...]) -> None:
-    assert row_ids("r", n) == ids
+@pytest.fixture
+def quick(monkeypatch) -> None:
+    """No model is taken for slow, however busy this machine is."""
+    monkeypatch.setattr(runner, "SLOW_S", 1e9)
+
+
+async def one_a_turn(gateway, one_ask, n: int = LONE_TURNS) -> None:
+    """Requests that come one at a time."""
+    for number in range(n):
+        await gateway.engine.answer(one_ask(f"lone{number}"))
+        await turns()
+
+
+def submitted(gateway, ask, delivered: list[str]) -> None:
+    """Ask, and note what is delivered under the request's name."""
+    arm = gateway.engine.live().stable
+    gateway.engine.submit(ask, arm, lambda found: delivered.append(f"{ask.id} {type(found).__name__}"))
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("before", "is_at_once"),
+    [(0, False), (LONE_TURNS - 1, False), (LONE_TURNS, True), (LONE_TURNS + 9, True)],
+)
+def test_after_enough_lone_requests_the_next_is_answered_at_once(
+    gateway, one_ask, before, is_at_once
+) -> None:
+    delivered: list[str] = []
+
+    async def ask() -> None:
+        await one_a_turn(gateway, one_ask, before)
+        submitted(gateway, one_ask("next"), delivered)
+        assert delivered == ["next Answered"] * is_at_once
+        assert ("next" in [row.request for row in gateway.rows]) == is_at_once
+        await turns()
+
+    asyncio.run(ask())
+    assert delivered == ["next Answered"]
+    assert logged(gateway) == [*([f"lone{number}"] for number in range(before)), ["next"]]
+
+
+@pytest.mark.usefixtures("quick")
+def test_after_lone_requests_those_of_one_turn_go_in_one_call_but_the_first(gateway, one_ask) -> None:
+    delivered: list[str] = []
+
+    async def ask() -> None:
+        await one_a_turn(gateway, one_ask)
+        for names in (("a", "b", "c"), ("d", "e"), ("f",), ("g", "h", "i")):
+            for name in names:
+                submitted(gateway, one_ask(name), delivered)
+            await turns()
+
+    asyncio.run(ask())
+    assert gateway.model.calls[LONE_TURNS:] == [1, 2, 2, 1, 3]
+    assert logged(gateway)[LONE_TURNS:] == [["a"], ["b", "c"], ["d", "e"], ["f"], ["g", "h", "i"]]
+    assert delivered == [f"{name} Answered" for name in "abcdefghi"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_is_answered_at_once_is_logged_before_and_waits_no_more(gateway, one_ask) -> None:
+    seen: list[tuple[str, int]] = []
+
+    async def ask() -> None:
+        await one_a_turn(gateway, one_ask)
+        arm = gateway.engine.live().stable
+        gateway.engine.submit(
+            one_ask("next"),
+            arm,
+            lambda found: seen.append((gateway.rows[-1].request, gateway.engine.waiting_rows)),
+        )
+        assert seen == [("next", 0)]
+        await turns()
+
+    asyncio.run(ask())
+    assert len(seen) == 1
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_failure_at_once_is_delivered_and_the_next_is_answered(gateway, one_ask) -> None:
+    delivered: list[str] = []
+
+    async def ask() -> None:
+        await one_a_turn(gateway, one_ask)
+        submitted(gateway, one_ask("bad", POISONED), delivered)
+        submitted(gateway, one_ask("good"), delivered)
+        await turns()
+
+    asyncio.run(ask())
+    assert delivered == ["bad ModelFailedError", "good Answered"]
+    assert [(row.request, row.status) for row in gateway.rows][-2:] == [("bad", 500), ("good", 200)]
+
+
+@pytest.mark.usefixtures("quick")
+def test_who_asks_again_when_answered_at_once_is_answered_in_turn(gateway, one_ask) -> None:
+    delivered: list[str] = []
+    names = iter("bcdefgh")
+
+    def again(found: object) -> None:
+        delivered.append(type(found).__name__)
+        if name := next(names, ""):
+            gateway.engine.submit(one_ask(name), gateway.engine.live().stable, again)
+
+    async def ask() -> None:
+        await one_a_turn(gateway, one_ask)
+        gateway.engine.submit(one_ask("a"), gateway.engine.live().stable, again)
+        assert len(delivered) == 1
+        await turns(20)
+
+    asyncio.run(ask())
+    assert delivered == ["Answered"] * 8
+    assert [row.request for row in gateway.rows][LONE_TURNS:] == list("abcdefgh")
+    assert gateway.engine.waiting_rows == 0

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidegate.serve import assembly, wire
+from tidegate.serve import assembly, runner, wire
+from tidegate.serve import engine as engines
 from tidegate.serve.costs import REMEMBERED
 from tidegate.serve.http import App
 from tidegate.serve.wire import Front, Limits
@@ -126,6 +127,22 @@ def test_pipelined_requests_are_answered_in_their_order(serve) -> None:
         serve, b"".join(request("/predict", ROW, f"x-request-id: {one}") for one in ids), replies=60
     )
     assert [reply.headers["x-request-id"] for reply in replies] == ids
+
+
+@pytest.mark.parametrize("lone_turns", [0, engines.LONE_TURNS], ids=["at once", "in turns"])
+@pytest.mark.parametrize("n", [3, 200])
+def test_pipelined_requests_in_one_packet_keep_their_order_when_some_are_answered_at_once(
+    serve, gateway, monkeypatch, n: int, lone_turns: int
+) -> None:
+    monkeypatch.setattr(engines, "LONE_TURNS", lone_turns)
+    monkeypatch.setattr(runner, "SLOW_S", 1e9)
+    ids = [f"r-{number}" for number in range(n)]
+    data = b"".join(request("/predict", ROW, f"x-request-id: {one}") for one in ids)
+    replies = talk_to(serve, data, replies=n)
+    assert [reply.headers["x-request-id"] for reply in replies] == ids
+    assert {reply.status for reply in replies} == {200}
+    assert [row.request for row in gateway.rows] == ids
+    assert gateway.engine.waiting_rows == 0
 
 
 def test_bytes_may_come_one_by_one(serve) -> None:
