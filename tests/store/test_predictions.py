@@ -6,22 +6,27 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.domain import Label, Prediction
+from tidegate.errors import CorruptError
 from tidegate.store.predictions import (
     Cursor,
     Entry,
     PredictionLog,
+    compact,
     damaged_segments,
     entry_of,
+    known_requests,
     read_labels,
     read_predictions,
     recent_predictions,
     writer,
 )
+from tidegate.store.predictions.frames import make_frame
 
 LENGTH_BYTES = 4
 
@@ -260,6 +265,27 @@ def test_a_flipped_length_is_named_too(framed: Path, folder: Path) -> None:
 def test_a_tail_of_zeros_as_a_power_cut_leaves_it_is_dropped(framed: Path, folder: Path, zeros: int) -> None:
     framed.write_bytes(framed.read_bytes() + bytes(zeros))
     assert len(read_predictions(folder)[0]) == 5
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        read_predictions,
+        lambda folder: recent_predictions(folder, 1),
+        lambda folder: known_requests(folder, ["r"]),
+        lambda folder: compact(folder, grace_s=0),
+    ],
+    ids=["read", "recent", "known", "compact"],
+)
+def test_rows_as_an_earlier_version_wrote_them_are_refused_in_a_line(
+    folder: Path, read: Callable[[Path], object]
+) -> None:
+    folder.mkdir(parents=True)
+    (folder / "predictions-w-0000000000000001.seg").write_bytes(
+        make_frame(msgspec.msgpack.encode([row("r")]))
+    )
+    with pytest.raises(CorruptError, match=r"^prediction log: a segment was written by another version, .+$"):
+        read(folder)
 
 
 def test_damage_is_named_in_either_stream_and_hides_no_other_segment(folder: Path) -> None:

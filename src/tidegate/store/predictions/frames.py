@@ -1,8 +1,8 @@
 """The frames of a segment: whole or not there.
 
 A frame is three little-endian u32 (length of the payload, crc32 of these four bytes, crc32 of the payload)
-and the payload, the msgpack of a list of rows. A frame goes out in one write(2), so kill -9 loses no
-acknowledged row; a torn last frame is dropped, never guessed. The length has a checksum of its own, or a
+and the payload, the msgpack of a list of entries or labels. A frame goes out in one write(2), so kill -9 loses
+no acknowledged row; a torn last frame is dropped, never guessed. The length has a checksum of its own, or a
 damaged one would pass for a torn tail.
 """
 

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tidegate.domain import Label, Prediction
+from tidegate.errors import CorruptError
 from tidegate.store.predictions.entry import Entry, rows_of
 from tidegate.store.predictions.files import LABELS, PREDICTIONS
 
@@ -34,8 +35,15 @@ def decode(payload: bytes, kind: type[Row]) -> list[Row]:
 
 
 def decode_entries(payload: bytes) -> list[Entry]:
-    """The requests in the payload of a frame of predictions."""
-    return _entries.decode(payload)
+    """The requests in the payload of a frame of predictions; CorruptError for what another version wrote."""
+    try:
+        return _entries.decode(payload)
+    except msgspec.ValidationError:
+        raise CorruptError(
+            "prediction log",
+            "a segment was written by another version, its rows cannot be read",
+            hint="stop the gateway and remove .tidegate/log/predictions-*.seg",
+        ) from None
 
 
 def decode_stream(payload: bytes, stream: str) -> list[Prediction] | list[Label]:
