@@ -42,7 +42,7 @@ def decode_entries(payload: bytes) -> list[Entry]:
         raise CorruptError(
             "prediction log",
             "a segment was written by another version, its rows cannot be read",
-            hint="stop the gateway and remove .tidegate/log/predictions-*.seg",
+            hint="while the service is down, move .tidegate/log/predictions-*.seg away",
         ) from None
 
 
