@@ -1,5 +1,6 @@
 """Keys of the gateway's clients: no key, a wrong one, one without the role, one that asks too often."""
 
+import asyncio
 import hashlib
 
 import pytest
@@ -99,3 +100,25 @@ def test_every_route_but_health_needs_a_role() -> None:
 
 def test_only_a_bearer_is_a_token() -> None:
     assert (bearer("BEARER x "), bearer("Basic x"), bearer("")) == ("x", "", "")
+
+
+async def unread() -> dict[str, object]:
+    """Nobody may ask for this body."""
+    pytest.fail("the body was read")
+
+
+@pytest.mark.parametrize(
+    ("token", "path", "status"), [("", "/predict", 401), (APP, "/labels", 403), ("", "/nowhere", 404)]
+)
+def test_an_asgi_server_is_not_asked_for_a_body_that_is_denied(closed, token, path, status: int) -> None:
+    headers = {"content-length": "1000", "authorization": f"Bearer {token}", "x-request-id": "r-1"}
+    reply = asyncio.run(closed.call("POST", path, headers, unread))
+    assert (reply.status, reply.headers["x-request-id"]) == (status, "r-1")
+    assert b'path="refused"' in closed.service.metrics.render()
+
+
+def test_over_asgi_a_token_lets_one_request_through(closed) -> None:
+    closed.service.access = Access([key("app", APP, "predict", rate=0.001)])
+    found = [closed.ask("POST", "/predict", ROW, authorization=f"Bearer {APP}") for _ in range(2)]
+    assert [reply.status for reply in found] == [200, 429]
+    assert found[-1].headers["retry-after"] == "1"

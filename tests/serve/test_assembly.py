@@ -20,7 +20,7 @@ class Taken:
     def __init__(self, heads: Heads) -> None:
         self.found: list[tuple[object, ...]] = []
         self.budget = Budget(LIMIT)
-        self.assembly = Assembly(self.budget, heads, self._take, lambda: None)
+        self.assembly = Assembly(self.budget, heads, self._take, lambda head: True)
 
     def _take(self, request: Request | HttpError, *, keeps: bool) -> None:
         if isinstance(request, HttpError):

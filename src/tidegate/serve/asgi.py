@@ -5,6 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from tidegate.serve.reply import Reply, packed_body, reply_headers
 from tidegate.serve.request import HttpError, Packed, Request, unpacked
 from tidegate.serve.wire import Application
@@ -28,14 +30,19 @@ class Asgi:
         if scope["type"] != "http":
             return
         packing = dict(scope["headers"]).get(b"accept-encoding", b"")
-        try:
-            reply = await self._answer(await _read(scope, receive, limit=self._limit))
-        except HttpError as error:
-            reply = self._app.refuse(error)
+        reply = await self._reply(scope, receive)
         body, coding = packed_body(reply.body, packing)
         headers = reply_headers(reply, len(body), coding=coding)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply:
+        try:
+            head = _head(scope, limit=self._limit)
+            denied = self._app.admit(head)
+            return denied or await self._answer(await _read(head, receive, limit=self._limit))
+        except HttpError as error:
+            return self._app.refuse(error)
 
     async def _answer(self, request: Request) -> Reply:
         future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
@@ -52,14 +59,19 @@ class Asgi:
                 job.leave()
 
 
-async def _read(scope: Scope, receive: Receive, *, limit: int) -> Request:
-    """The whole request; HttpError 408, 413, 415 or 400 when it is late, too large, packed or broken off."""
+def _head(scope: Scope, *, limit: int) -> Request:
+    """The request without its body; HttpError 413 when that will be too large."""
     headers: dict[bytes, bytes] = dict(scope["headers"])
     length = headers.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 20 or int(length) > limit:
         raise HttpError(413, f"the body has {length[:40].decode('latin-1')} bytes, the limit is {limit}")
-    body = unpacked(Packed(await _read_body(receive, limit=limit), headers), limit=limit)
-    return Request(scope["method"], scope["path"], headers, body, time.time())
+    return Request(scope["method"], scope["path"], headers, b"", time.time())
+
+
+async def _read(head: Request, receive: Receive, *, limit: int) -> Request:
+    """The whole of an admitted request; HttpError 408, 413, 415 or 400: it is late, too large, packed, broken off."""
+    body = unpacked(Packed(await _read_body(receive, limit=limit), head.headers), limit=limit)
+    return replace(head, body=body, at=time.time(), is_admitted=True)
 
 
 async def _read_body(receive: Receive, *, limit: int) -> bytes:

@@ -78,11 +78,14 @@ class Take(Protocol):
         """One request."""
 
 
-class GoOn(Protocol):
-    """Who tells a client that waits for it to send its body."""
+class Admit(Protocol):
+    """Who says, once for each request whose body does not come along with its head, whether it may come.
 
-    def __call__(self) -> None:
-        """Now."""
+    After a no nothing more must be fed.
+    """
+
+    def __call__(self, head: Request) -> bool:
+        """One request, still without its body."""
 
 
 class Assembly:
@@ -92,8 +95,9 @@ class Assembly:
     client offered another protocol, after which no more requests can be read.
     """
 
-    def __init__(self, budget: Budget, heads: Heads, take: Take, go_on: GoOn) -> None:
-        self.is_open = self.has_head = self.is_over = False
+    def __init__(self, budget: Budget, heads: Heads, take: Take, admit: Admit) -> None:
+        self.is_open = self.has_head = self.is_over = self._is_admitted = False
+        self._body: list[bytes] = []
         self._budget = budget
         self._limit = budget.body_bytes
         self._heads = heads
@@ -101,7 +105,7 @@ class Assembly:
         self._keeps = True
         self._size = 0
         self._take = take
-        self._go_on = go_on
+        self._admit = admit
         self._parser = httptools.HttpRequestParser(self)
 
     def feed(self, data: bytes) -> None:
@@ -135,19 +139,21 @@ class Assembly:
             ) from None
         except httptools.HttpParserError:
             raise HttpError(400, "this is not HTTP/1.1") from None
+        if self.is_open and self.has_head and not self._is_admitted:
+            self._is_admitted = self._admit(self._request(b""))
 
     def drop(self) -> None:
         """Nothing more comes: give back what the body of an unfinished request took."""
         self._budget.give(self._size)
-        self._size = 0
+        self._body, self._size = [], 0
 
     def on_message_begin(self) -> None:
         """A request begins."""
         self._target = b""
         self._headers: dict[bytes, bytes] = {}
         self._header_bytes = self._header_count = self._size = 0
-        self._body: list[bytes] = []
-        self.is_open, self.has_head = True, False
+        self._body = []
+        self.is_open, self.has_head, self._is_admitted = True, False, False
 
     def on_url(self, url: bytes) -> None:
         """A part of the target."""
@@ -175,8 +181,6 @@ class Assembly:
         if len(length) > 20 or int(length) > self._limit:
             found = length[:40].decode("latin-1")
             raise HttpError(413, f"the body has {found} bytes, the limit is {self._limit}")
-        if self._headers.get(b"expect", b"").lower() == b"100-continue":
-            self._go_on()
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -199,13 +203,19 @@ class Assembly:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
         # an idle connection holds nothing; who takes the request gives back what its body took
         self._body, self._size = [], 0
+        try:
+            return self._request(body)
+        except HttpError as error:
+            self._budget.give(len(body))
+            return error
+
+    def _request(self, body: bytes) -> Request:
         method = self._parser.get_method().decode("latin-1")
         try:
             path = unquote(self._target.split(b"?", 1)[0].decode("ascii"))
         except UnicodeDecodeError:
-            self._budget.give(len(body))
-            return HttpError(400, "the target is not ASCII")
-        return Request(method, path, self._headers, body, time.time())
+            raise HttpError(400, "the target is not ASCII") from None
+        return Request(method, path, self._headers, body, time.time(), self._is_admitted)
 
 
 def unpack(request: Request | HttpError, budget: Budget) -> Request | HttpError:

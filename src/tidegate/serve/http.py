@@ -91,17 +91,36 @@ class App:
         exchange.reply(found)
         return None
 
-    def refuse(self, error: HttpError) -> Reply:
+    def admit(self, head: Request) -> Reply | None:
+        """The reply, counted, to a request that need not send its body, as no key allows it; None where it may.
+
+        What is admitted has taken its part of the key's rate.
+        """
+        if self._service.access.is_open:
+            return None
+        name = ""
+        try:
+            name = request_id(head)
+            self._check(find_target(head.method, head.path), head)
+        except REFUSALS as error:
+            return self.refuse(error, name)
+        return None
+
+    def refuse(self, error: TidegateError, name: str = "") -> Reply:
         """The reply to a request that did not come whole, counted."""
-        self._service.metrics.count("refused", error.status, "", seconds=0.0)
-        return refusal(error, "")
+        reply = refusal(error, name)
+        self._service.metrics.count(reply.template, reply.status, "", seconds=0.0)
+        return reply
 
     def _route(self, request: Request, exchange: "Exchange") -> Reply | Job | None:
         target = find_target(request.method, request.path)
-        access = self._service.access
-        if target.role and not access.is_open:
-            access.check(token_of(request.headers), target.role, now=time.monotonic())
+        if not (self._service.access.is_open or request.is_admitted):
+            self._check(target, request)
         return self._actions[target.action](request, exchange, target.parts)
+
+    def _check(self, target: Target, request: Request) -> None:
+        if target.role:
+            self._service.access.check(token_of(request.headers), target.role, now=time.monotonic())
 
     def _show(self, request: Request, exchange: "Exchange", parts: list[str]) -> Reply:
         path = "/" + "/".join(parts)

@@ -15,13 +15,17 @@ WINDOWS = {b"gzip": 16 + zlib.MAX_WBITS, b"x-gzip": 16 + zlib.MAX_WBITS, b"defla
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """A whole request; header names are lower case, `at` is when it had come."""
+    """A whole request; header names are lower case, `at` is when it had come.
+
+    `is_admitted` where it was found to be allowed before its body came, which took its part of the key's rate.
+    """
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     body: bytes
     at: float
+    is_admitted: bool = False
 
 
 class Packed(NamedTuple):

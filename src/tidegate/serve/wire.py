@@ -46,11 +46,21 @@ class Leavable(Protocol):
 class Application(Protocol):
     """What answers: it never raises."""
 
+    def admit(self, head: Request) -> Reply | None:
+        """The reply to a request whose body need not come, as its head says; None where it may."""
+
     def answer(self, request: Request, send: Callable[[Reply], None]) -> Leavable | None:
         """Have `send` called with the reply to a whole request, now or, unless it is left before, later."""
 
     def refuse(self, error: HttpError) -> Reply:
         """The reply to a request that did not come whole."""
+
+
+class Denied(NamedTuple):
+    """A request that is answered without its body."""
+
+    head: Request
+    reply: Reply
 
 
 class Limits(NamedTuple):
@@ -129,9 +139,9 @@ class Connection(asyncio.Protocol):
     def __init__(self, front: Front, loop: asyncio.AbstractEventLoop) -> None:
         self._front = front
         self._loop = loop
-        self._assembly = Assembly(front.budget, front.heads, self._take, self._go_on)
+        self._assembly = Assembly(front.budget, front.heads, self._take, self._admit)
         self._transport: asyncio.Transport
-        self._waiting: deque[Request | HttpError] = deque()
+        self._waiting: deque[Request | Denied | HttpError] = deque()
         self._running: Request | None = None
         self._answer: Leavable | None = None
         self._keeps = True
@@ -235,9 +245,16 @@ class Connection(asyncio.Protocol):
         """Whether no more is read until what waits has been answered."""
         return len(self._waiting) >= MAX_PIPELINED or _bytes_of(self._waiting) > self._front.limits.body_bytes
 
-    def _go_on(self) -> None:
-        """The client waits for a word before it sends a body."""
-        self._transport.write(CONTINUE)
+    def _admit(self, head: Request) -> bool:
+        """Whether the body of a request may come; its client may wait for that word before it sends it."""
+        if self._is_over:
+            return False
+        reply = self._front.app.admit(head)
+        if reply is not None:
+            self._refuse(Denied(head, reply))
+        elif head.headers.get(b"expect", b"").lower() == b"100-continue":
+            self._transport.write(CONTINUE)
+        return reply is None
 
     def _is_idle(self) -> bool:
         return self._running is None and not self._waiting
@@ -248,10 +265,14 @@ class Connection(asyncio.Protocol):
             return
         if not self._waiting:
             return
-        request = unpack(self._waiting.popleft(), self._front.budget)
+        found = self._waiting.popleft()
+        request = found if isinstance(found, Denied) else unpack(found, self._front.budget)
         if self._is_full and not self._has_enough():
             self._is_full = False
             self._transport.resume_reading()
+        if isinstance(request, Denied):
+            self._write(request.reply, is_head=request.head.method == "HEAD")
+            return
         if isinstance(request, HttpError):
             self._write(self._front.app.refuse(request))
             return
@@ -285,13 +306,14 @@ class Connection(asyncio.Protocol):
         else:
             self._next()
 
-    def _refuse(self, error: HttpError) -> None:
+    def _refuse(self, refused: Denied | HttpError) -> None:
         """Say, after the replies that are due, what is wrong with bytes that are no whole request, and close.
 
         Where a next request would begin is unknown.
         """
         self._keeps, self._is_deaf = False, True
-        self._waiting.append(error)
+        self._assembly.drop()
+        self._waiting.append(refused)
         self._next()
 
     def _close(self) -> None:
@@ -304,5 +326,5 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
 
-def _bytes_of(requests: Iterable[Request | HttpError]) -> int:
+def _bytes_of(requests: Iterable[Request | Denied | HttpError]) -> int:
     return sum(len(one.body) for one in requests if isinstance(one, Request))
