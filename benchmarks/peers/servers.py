@@ -74,27 +74,29 @@ def _train(tool: str, form: str, folder: Path) -> None:
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-# tidegate: one worker, each model once as ONNX and once as scikit-learn in its child process
+# tidegate: each model as ONNX with one worker and with two, and as scikit-learn in its child process
+
+FORMS = (("ONNX", "onnx", 1), ("ONNX, 2 workers", "onnx", 2), ("scikit-learn", "skops", 1))
 
 
 def _tidegate(place: Place, models: Sequence[str]) -> list[Target]:
-    return [_project(place, model, form) for form in ("onnx", "skops") for model in models]
+    return [_project(place, model, *form) for form in FORMS for model in models]
 
 
-def _project(place: Place, model: str, form: str) -> Target:
-    name, port = f"tidegate-{model}-{form}", place.port()
+def _project(place: Place, model: str, title: str, form: str, workers: int) -> Target:
+    name, port = f"tidegate-{model}-{form}{'-2' * (workers > 1)}", place.port()
     root = place.folder / name
     _tell(place.folder, "init", str(root), "--example", "digits")
     shutil.rmtree(root / "data" / "raw")
     shutil.copy(HERE / "train.py", root / "train.py")
     (root / "dvc.yaml").write_text(json.dumps({"stages": {"train": _stage(model, form)}}))
-    (root / "tidegate.toml").write_text(_settings(form, port))
+    (root / "tidegate.toml").write_text(_settings(form, port, workers))
     for words in (["repro"], ["gate"], ["plan"], ["apply"]):
         _tell(root, *words)
     words = [str(_bin(OURS)), "serve"]
     server = Server(name, words, root, {}, port, root / ".tidegate" / "log")
-    title = f"tidegate, {'ONNX' if form == 'onnx' else 'scikit-learn'}"
-    return Target(title, OURS, model, server, "/v2/models/digits/infer", _tensor, _first_output)
+    path, fewest = "/v2/models/digits/infer", 8 if workers > 1 else 1
+    return Target(f"tidegate, {title}", OURS, model, server, path, _tensor, _first_output, fewest)
 
 
 def _stage(model: str, form: str) -> dict[str, Any]:
@@ -104,7 +106,7 @@ def _stage(model: str, form: str) -> dict[str, Any]:
     return {"cmd": cmd, "deps": ["train.py"], "outs": [*outs, f"{folder}/model.{form}"]}
 
 
-def _settings(form: str, port: int) -> str:
+def _settings(form: str, port: int, workers: int) -> str:
     return f"""\
 [project]
 name = "digits"
@@ -118,6 +120,7 @@ kind = "min"
 value = 0.8
 [serve]
 address = "127.0.0.1:{port}"
+workers = {workers}
 """
 
 
