@@ -380,3 +380,17 @@ def test_no_bytes_break_the_front(serve, data) -> None:
         assert (await probe.reply()).status == 200
 
     serve(talk)
+
+
+def test_many_quick_requests_behind_a_prediction_hurt_nobody(serve, gateway) -> None:
+    async def talk(front, connect) -> None:
+        first, second = await connect(), await connect()
+        many = request() + request("/v2", b"", method="GET") * 300
+        first.writer.write(many)
+        second.writer.write(request())
+        assert (await second.reply()).status == 200
+        for _ in range(301):
+            assert (await first.reply()).status == 200
+        assert gateway.engine.waiting_rows == 0
+
+    serve(talk)

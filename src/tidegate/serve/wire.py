@@ -146,6 +146,7 @@ class Connection(asyncio.Protocol):
         self._answer: Leavable | None = None
         self._keeps = True
         self._is_over = self._is_deaf = self._is_blocked = self._is_full = self._is_ended = False
+        self._is_running = False
         self._since = loop.time()
         self._blocked_at = 0.0
 
@@ -260,12 +261,18 @@ class Connection(asyncio.Protocol):
         return self._running is None and not self._waiting
 
     def _next(self) -> None:
-        """Run the next request, unless one runs or the client does not read."""
-        if self._running is not None or self._is_blocked or self._is_over:
+        """Run what waits, one after the other, until one takes its time or the client does not read."""
+        if self._is_running:
+            # a reply that came at once: the loop below goes on
             return
-        if not self._waiting:
-            return
-        found = self._waiting.popleft()
+        self._is_running = True
+        try:
+            while self._waiting and self._running is None and not (self._is_blocked or self._is_over):
+                self._run(self._waiting.popleft())
+        finally:
+            self._is_running = False
+
+    def _run(self, found: Request | Denied | HttpError) -> None:
         request = found if isinstance(found, Denied) else unpack(found, self._front.budget)
         if self._is_full and not self._has_enough():
             self._is_full = False
